@@ -1,0 +1,89 @@
+"""The values an endpoint takes and gives: a request, and an answer that may have to wait.
+
+An endpoint is a plain function from a `Request` to an `Answer`. Whoever moves the bytes (the
+aiohttp lane today) brings each answer to its `Response`:
+
+- `Response`: ready;
+- `NeedBody`: read the body, give it to `then`, go on with what that returns;
+- `Writing`: wait for the outcome of a write, give it to `render`;
+- `Waiting`: wait for a parked read, give it to `render`; `cancel` it when the client is gone.
+
+Knows nothing of sockets, tasks or aiohttp.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvstore.api.query import Query
+from kvstore.engine.blocking import Parked
+from kvstore.state.applied import Applied, Read
+
+__all__ = ["Answer", "Endpoint", "NeedBody", "Refused", "Request", "Response", "Waiting", "Writing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head of a request, after routing."""
+
+    method: str
+    # What follows the route's pattern, decoded: the key, the session's id, the node's name.
+    rest: bytes
+    query: Query
+    # Case-insensitive.
+    headers: Mapping[str, str]
+    # What Content-Length says; None without one.
+    content_length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer but for the headers that belong to the connection (Date, Content-Length)."""
+
+    status: int
+    # Whole header lines, each with its CR LF.
+    headers: bytes
+    body: bytes = b""
+    # Whether the body may be compressed for a client that accepts it.
+    compressible: bool = True
+    # Whether the connection ends after this answer.
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NeedBody:
+    """The request is acceptable so far and has a body to read."""
+
+    # More than this is answered with `too_large`, which takes the size if it is known.
+    limit_bytes: int
+    too_large: Callable[[int | None], Response]
+    then: Callable[[bytes], "Answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A write that is on its way; it may end with a KVStoreError."""
+
+    outcome: asyncio.Future[Applied]
+    render: Callable[[Applied], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A blocking query that is parked."""
+
+    parked: Parked[Any]
+    render: Callable[[Read[Any]], Response]
+
+
+class Refused(Exception):
+    """Raised by an endpoint, or by `NeedBody.then`, to answer at once; `refusals.py` catches it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        self.response = response
+
+
+Answer = Response | NeedBody | Writing | Waiting
+Endpoint = Callable[[Request], Answer]

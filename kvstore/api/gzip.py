@@ -1,0 +1,43 @@
+"""Compression of bodies, for clients that accept it and bodies that gain by it.
+
+Consul 1.8.7 compresses every body, also `true`; newer ones from about 1,400 bytes on (contract H32,
+V4). We do as the newer ones (rule small-bodies-plain): Go clients accept gzip on every request, and
+for a small body the work is all there is.
+"""
+
+import zlib
+from functools import lru_cache
+
+__all__ = ["GZIP_BYTES_MIN", "accepts_gzip", "compress"]
+
+# Source: Consul 1.15, gziphandler.DefaultMinSize: below it, a packet is not saved.
+GZIP_BYTES_MIN = 1400
+# The fastest level: lists of entries shrink to a third with it, and hardly more with others.
+_LEVEL = 1
+_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
+
+
+@lru_cache(maxsize=64)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether an Accept-Encoding header names gzip, in any letter case, with q above 0."""
+    for part in accept_encoding.split(","):
+        coding, *parameters = part.split(";")
+        if coding.strip().lower() == "gzip":
+            return all(_quality(parameter) > 0 for parameter in parameters)
+    return False
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def compress(body: bytes) -> bytes:
+    """Return a body in gzip's format. Holds up the caller 10 ms a megabyte, but not the GIL."""
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW_BITS)
+    return packer.compress(body) + packer.flush()

@@ -1,0 +1,173 @@
+"""`/v1/kv/`: parse, call the engine, render; nothing is decided here.
+
+The order of checks is Consul's and can be seen by clients: G6 for reads, P6 and D1 for writes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from kvstore.api.exchange import Answer, NeedBody, Request, Response, Waiting, Writing
+from kvstore.api.gotext import parse_uint64
+from kvstore.api.params import check_datacenter, check_namespace, parse_read
+from kvstore.api.query import Query, ReadOptions
+from kvstore.api.refusals import refusal
+from kvstore.api.render import render_entries, render_entry, render_keys
+from kvstore.api.responses import index_headers, json_response, not_found, raw_value, text
+from kvstore.engine.blocking import Parked
+from kvstore.engine.engine import Engine
+from kvstore.engine.watch import Scope, ScopeKind
+from kvstore.state.applied import Applied, Read
+from kvstore.state.command import (
+    CasKey,
+    Command,
+    DeleteKey,
+    DeleteKeyCas,
+    DeleteTree,
+    LockKey,
+    SetKey,
+    UnlockKey,
+)
+from kvstore.state.entry import Entry
+
+__all__ = ["VALUE_BYTES_MAX", "KVEndpoints"]
+
+T = TypeVar("T")
+
+# 512 KiB: Consul's kv_max_value_size default. A Docker engine that lost its store relies on it: it
+# ends the loop in which `network create` writes an ever larger record.
+VALUE_BYTES_MAX = 512 * 1024
+
+_MISSING_KEY = text(400, "Missing key name")
+_TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size."
+
+
+class KVEndpoints:
+    """The three methods of `/v1/kv/<key>`."""
+
+    def __init__(self, engine: Engine, datacenter: str, *, adopt_lost_cas: bool) -> None:
+        self._engine = engine
+        self._datacenter = datacenter
+        self._adopt_lost_cas = adopt_lost_cas
+
+    def get(self, request: Request) -> Answer:
+        """Read a key, a tree (`recurse`) or names (`keys`, which beats `recurse`, G1)."""
+        options = parse_read(request)
+        query, key, state = request.query, request.rest, self._engine.state
+        wants_keys, wants_tree = "keys" in query, "recurse" in query
+        if not key and not wants_keys and not wants_tree:
+            return _MISSING_KEY
+        check_namespace(request)
+        check_datacenter(request, self._datacenter)
+        tree = Scope(ScopeKind.TREE, key)
+        if wants_keys:
+            separator = query.get_bytes("separator") or query.get_bytes("seperator")
+            render_names = partial(_render_keys, query, key)
+            return self._read(lambda: state.keys(key, separator), tree, options, render_names)
+        if wants_tree:
+            return self._read(
+                lambda: state.get_tree(key), tree, options, partial(_render_tree, query)
+            )
+        one = Scope(ScopeKind.KEY, key)
+        return self._read(lambda: state.get(key), one, options, partial(_render_one, query))
+
+    def _read(
+        self,
+        query: Callable[[], Read[T]],
+        scope: Scope,
+        options: ReadOptions,
+        render: Callable[[Read[T]], Response],
+    ) -> Answer:
+        read = self._engine.read(query, scope, options.min_index, options.wait_s)
+        return Waiting(read, render) if isinstance(read, Parked) else render(read)
+
+    def put(self, request: Request) -> Answer:
+        """Write a key: plainly, by check-and-set, or as acquire or release of a lock."""
+        parse_read(request)
+        check_namespace(request)
+        query = request.query
+        if not request.rest:
+            return _MISSING_KEY
+        if sum(name in query for name in ("cas", "acquire", "release")) > 1:
+            return _conflict(query)
+        flags = parse_uint64(query.get("flags")) if "flags" in query else 0
+        cas_index = parse_uint64(query.get("cas")) if "cas" in query else None
+
+        def write(body: bytes) -> Answer:
+            check_datacenter(request, self._datacenter)
+            return self._submit(query, self._put_command(request, body, flags, cas_index))
+
+        return NeedBody(VALUE_BYTES_MAX, _too_large, write)
+
+    def _put_command(
+        self, request: Request, value: bytes, flags: int, cas_index: int | None
+    ) -> Command:
+        query, key = request.query, request.rest
+        if cas_index is not None:
+            return CasKey(key, value, flags, cas_index, self._adopt_lost_cas)
+        if "acquire" in query:
+            return LockKey(key, value, flags, query.get("acquire"))
+        if "release" in query:
+            return UnlockKey(key, value, flags, query.get("release"))
+        return SetKey(key, value, flags)
+
+    def delete(self, request: Request) -> Answer:
+        """Delete a key, plainly or by check-and-set, or a whole tree."""
+        parse_read(request)
+        check_namespace(request)
+        query, key = request.query, request.rest
+        wants_tree = "recurse" in query
+        if wants_tree and "cas" in query:
+            return _conflict(query)
+        if not key and not wants_tree:
+            return _MISSING_KEY
+        command: Command = DeleteTree(key) if wants_tree else DeleteKey(key)
+        if "cas" in query:
+            command = DeleteKeyCas(key, parse_uint64(query.get("cas")))
+        check_datacenter(request, self._datacenter)
+        return self._submit(query, command)
+
+    def _submit(self, query: Query, command: Command) -> Answer:
+        return Writing(self._engine.submit(command), partial(_render_outcome, query))
+
+
+def _render_one(query: Query, read: Read[Entry | None]) -> Response:
+    headers = index_headers(read.index)
+    entry = read.value
+    if entry is None:
+        return not_found(headers)
+    if "raw" in query:
+        return raw_value(entry.value, headers)
+    return json_response(query, b"[" + render_entry(entry) + b"]", headers)
+
+
+def _render_tree(query: Query, read: Read[list[Entry]]) -> Response:
+    headers = index_headers(read.index)
+    if not read.value:
+        return not_found(headers)
+    return json_response(query, render_entries(read.value), headers)
+
+
+def _render_keys(query: Query, prefix: bytes, read: Read[list[bytes]]) -> Response:
+    headers = index_headers(read.index)
+    if not read.value and prefix:
+        return not_found(headers)
+    return json_response(query, render_keys(read.value), headers)
+
+
+def _render_outcome(query: Query, applied: Applied) -> Response:
+    if applied.refusal is not None:
+        return refusal(applied.refusal)
+    return json_response(query, b"true" if applied.done else b"false")
+
+
+def _conflict(query: Query) -> Response:
+    return text(400, f"Conflicting flags: {query.encoded()}")
+
+
+def _too_large(size_bytes: int | None) -> Response:
+    size = "" if size_bytes is None else f"({size_bytes} bytes)"
+    return text(
+        413,
+        f"Request body{size} too large, max size: {VALUE_BYTES_MAX} bytes. See {_TOO_LARGE_HELP}",
+    )

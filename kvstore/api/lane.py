@@ -1,0 +1,281 @@
+"""The aiohttp lane: brings each request's answer to its bytes.
+
+aiohttp owns connections, parsing, keep-alive and chunked bodies. Its application layer is not
+used: it costs as much as everything else together (ARCHITECTURE.md, "Two lanes"), and it would
+normalise targets that Consul's contract wants raw. So a response is the few bytes we write, and
+what aiohttp needs to know of it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from multidict import CIMultiDict
+
+from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Writing
+from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip, compress
+from kvstore.api.refusals import guarded, refusal
+from kvstore.api.responses import plain, text
+from kvstore.api.router import BAD_REQUEST, Router
+from kvstore.errors import KVStoreError
+from kvstore.state.applied import Read
+
+__all__ = ["Lane"]
+
+log = logging.getLogger(__name__)
+
+# Consul's limit on a request's head (H10), for each of its lines.
+_HEAD_BYTES_MAX = 1024 * 1024
+_HEADERS_MAX = 1024
+# An engine whose re-dial fails loses a watch for good, so idle connections are not given up (rule
+# idle-connections-stay); dead peers are found by TCP keep-alive.
+_IDLE_S = 3600.0
+# How long an unread body is read and dropped, so that the client sees the answer and no reset.
+_LINGER_S = 2.0
+# Bodies from here on are compressed in a thread: 256 KiB takes about 3 ms.
+_COMPRESS_ASIDE_BYTES = 256 * 1024
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
+    for status in HTTPStatus
+}
+_HEAD_TOO_LARGE = plain(431, "431 Request Header Fields Too Large", close=True)
+_NO_HOST = plain(400, "400 Bad Request: missing required Host header", close=True)
+_EXPECTATION_FAILED = plain(417, close=True)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Lane(web.Server):
+    """Serves a router on connections that aiohttp keeps."""
+
+    def __init__(self, router: Router) -> None:
+        super().__init__(
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=_LINGER_S,
+            max_line_size=_HEAD_BYTES_MAX,
+            max_field_size=_HEAD_BYTES_MAX,
+            max_headers=_HEADERS_MAX,
+            auto_decompress=False,
+        )
+        self._router = router
+        self._date = _Date()
+        self._draining = False
+
+    def __call__(self) -> web.RequestHandler:
+        """Make the protocol of a new connection."""
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+    def drain(self) -> None:
+        """End every connection after its next answer."""
+        self._draining = True
+
+    def route(
+        self, method: str, target: str, headers: CIMultiDict[str], length: int | None
+    ) -> Answer:
+        """Return the router's answer, for requests that aiohttp could not parse."""
+        return self._router.dispatch(method, target, headers, length)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
+        response = await self._answer(request)
+        gzipped = (
+            response.compressible
+            and len(response.body) >= GZIP_BYTES_MIN
+            and accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        )
+        if gzipped:
+            response = await _compressed(response)
+        return self.outgoing(request, response)
+
+    async def _answer(self, request: web.BaseRequest) -> Response:
+        headers = request.headers
+        if "Expect" in headers and headers["Expect"].lower() != "100-continue":
+            return _EXPECTATION_FAILED
+        length = request.content_length if "Content-Length" in headers else None
+        answer = self._router.dispatch(request.method, request.raw_path, headers, length)
+        if isinstance(answer, NeedBody):
+            answer = await _with_body(request, answer, length)
+        if isinstance(answer, Waiting):
+            return await _wait(answer)
+        if isinstance(answer, Writing):
+            try:
+                return answer.render(await answer.outcome)
+            except KVStoreError as error:
+                return refusal(error)
+        assert isinstance(answer, Response)  # a body is asked for once
+        return answer
+
+    def outgoing(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
+        """Return what aiohttp takes for a response."""
+        keep_alive = request.keep_alive and not (response.close or self._draining)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s: %d", request.method, _without_query(request), response.status)
+        connection = b""
+        if not keep_alive:
+            connection = b"Connection: close\r\n"
+        elif request.version < (1, 1):
+            connection = b"Connection: keep-alive\r\n"
+        head = b"".join(
+            (
+                _STATUS_LINES[response.status],
+                response.headers,
+                self._date.header(),
+                connection,
+                b"Content-Length: %d\r\n\r\n" % len(response.body),
+            )
+        )
+        data = head if request.method == "HEAD" else head + response.body
+        # aiohttp asks of a response what _Outgoing has, and makes a StreamResponse's other fields
+        # only for its own use.
+        return cast(web.StreamResponse, _Outgoing(data, response.status, keep_alive=keep_alive))
+
+
+class _Outgoing:
+    """A response as finished bytes."""
+
+    __slots__ = ("_data", "keep_alive", "status")
+
+    def __init__(self, data: bytes, status: int, *, keep_alive: bool) -> None:
+        self._data = data
+        self.status = status
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send; waits while the client is slower than we are."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        transport.write(self._data)
+        await request.writer.drain()
+
+    async def write_eof(self) -> None:
+        """Do nothing: everything has been sent."""
+
+
+class _Connection(web.RequestHandler):
+    """One connection; differs from aiohttp's in what it says to requests it cannot parse."""
+
+    __slots__ = ("_received",)
+
+    def __init__(self, lane: Lane, **options: Any) -> None:
+        super().__init__(lane, **options)
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received = data
+        super().data_received(data)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no request, or a bug; the connection ends."""
+        lane = self._manager
+        if not isinstance(lane, Lane):
+            raise ConnectionResetError("the client is gone")
+        if isinstance(exc, LineTooLong):
+            response = _HEAD_TOO_LARGE
+        elif isinstance(exc, BadHttpMethod):
+            response = self._strange_method(lane)
+        elif message is not None and "'Host'" in message:
+            response = _NO_HOST
+        elif status < 500:
+            response = BAD_REQUEST
+        else:
+            log.error("a bug: a request ended with an error", exc_info=exc)
+            response = text(500, "internal error")
+        response = Response(
+            response.status, response.headers, response.body, compressible=False, close=True
+        )
+        return lane.outgoing(request, response)
+
+    def _strange_method(self, lane: Lane) -> Response:
+        """Answer a method that the parser does not know as one that is not allowed (H1)."""
+        line, _, _ = self._received.partition(b"\r\n")
+        parts = line.split(b" ")
+        if len(parts) != 3 or not parts[2].startswith(b"HTTP/1."):
+            return BAD_REQUEST
+        method, target = (part.decode("utf-8", "surrogateescape") for part in parts[:2])
+        answer = lane.route(method, target, CIMultiDict(), None)
+        return answer if isinstance(answer, Response) else BAD_REQUEST
+
+
+class _Date:
+    """The Date header, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._header = b""
+
+    def header(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._header = f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
+        return self._header
+
+
+async def _wait(waiting: Waiting) -> Response:
+    """Wait for a parked query; when the client goes away it is cancelled and forgotten."""
+    future: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
+    waiting.parked.on_done(future.set_result)
+    try:
+        return waiting.render(await future)
+    finally:
+        waiting.parked.cancel()
+
+
+async def _with_body(request: web.BaseRequest, wanted: NeedBody, length: int | None) -> Answer:
+    """Read a body within its limit and go on with it."""
+    if length is not None and length > wanted.limit_bytes:
+        response = wanted.too_large(length)
+        if "Expect" in request.headers:
+            return Response(response.status, response.headers, response.body, close=True)
+        return response
+    if "Expect" in request.headers and request.transport is not None:
+        request.transport.write(_CONTINUE)
+    if length is not None and length <= 0:
+        return guarded(wanted.then, b"")
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in _chunks(request):
+            size += len(chunk)
+            if size > wanted.limit_bytes:
+                return wanted.too_large(None)
+            chunks.append(chunk)
+    except web.RequestPayloadError:
+        return text(500, "unexpected EOF")
+    return guarded(wanted.then, b"".join(chunks))
+
+
+async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    while chunk := await request.content.readany():
+        yield chunk
+
+
+async def _compressed(response: Response) -> Response:
+    body = response.body
+    if len(body) >= _COMPRESS_ASIDE_BYTES:
+        packed = await asyncio.to_thread(compress, body)
+    else:
+        packed = compress(body)
+    headers = response.headers + b"Content-Encoding: gzip\r\n"
+    return Response(response.status, headers, packed, close=response.close)
+
+
+def _without_query(request: web.BaseRequest) -> str:
+    """Return a target for the log: a query may hold a token."""
+    return request.raw_path.partition("?")[0]

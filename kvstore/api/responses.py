@@ -1,0 +1,73 @@
+"""The responses there are: which headers go with what (contract 1.4)."""
+
+from kvstore.api.exchange import Response
+from kvstore.api.query import Query
+from kvstore.api.render import indent
+
+__all__ = [
+    "empty",
+    "index_headers",
+    "json_response",
+    "not_found",
+    "plain",
+    "raw_value",
+    "redirect",
+    "text",
+]
+
+_VARY = b"Vary: Accept-Encoding\r\n"
+_JSON = b"Content-Type: application/json\r\n" + _VARY
+_TEXT = b"Content-Type: text/plain; charset=utf-8\r\n" + _VARY
+# Source: Consul's fix of CVE-2020-25864: a stored value must never run in a browser.
+_RAW = (
+    b"Content-Type: text/plain\r\n"
+    + _VARY
+    + b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n"
+)
+
+
+def index_headers(index: int) -> bytes:
+    """Return the headers of a read; the index is never 0 (H21)."""
+    return b"X-Consul-Index: %d\r\nX-Consul-Knownleader: true\r\nX-Consul-Lastcontact: 0\r\n" % (
+        index or 1
+    )
+
+
+def json_response(query: Query, body: bytes, headers: bytes = b"") -> Response:
+    """Return a JSON body, indented if the client asked for it."""
+    return Response(200, _JSON + headers, indent(body) if "pretty" in query else body)
+
+
+def raw_value(value: bytes, headers: bytes) -> Response:
+    """Return a stored value as it is."""
+    return Response(200, _RAW + headers, value)
+
+
+def not_found(headers: bytes) -> Response:
+    """Return the answer for a key or prefix that is not there: no body."""
+    return Response(404, _VARY + headers)
+
+
+def text(status: int, message: str, headers: bytes = b"") -> Response:
+    """Return an error as Consul does: its text, nothing else (H25)."""
+    return Response(status, _TEXT + headers, message.encode("utf-8", "surrogateescape"))
+
+
+def empty(status: int, headers: bytes = b"") -> Response:
+    """Return an answer without a body on a known route."""
+    return Response(status, _VARY + headers)
+
+
+def plain(status: int, message: str = "", *, close: bool = False) -> Response:
+    """Return what Consul's HTTP server answers before any route: no Vary, never compressed."""
+    headers = b"Content-Type: text/plain; charset=utf-8\r\n" if message else b""
+    return Response(status, headers, message.encode(), compressible=False, close=close)
+
+
+def redirect(location: str, page: str) -> Response:
+    """Return a 301; `page` is for a GET and empty for other methods (H7)."""
+    headers = f"Location: {location}\r\n"
+    if page:
+        headers += "Content-Type: text/html; charset=utf-8\r\n"
+    body = page.encode("utf-8", "surrogateescape")
+    return Response(301, headers.encode("latin-1"), body, compressible=False)

@@ -1,0 +1,146 @@
+"""From a method and a raw target to an endpoint: routes, redirects, 404, 405, OPTIONS.
+
+Consul's order (contract 1.2): the target must parse, then be printable, then clean, then known;
+then the query must decode, then the method be allowed. The places of what comes with later work:
+`/v1/txn` is one more line in the table; tokens are checked where `dispatch` calls the endpoint.
+"""
+
+import re
+from collections.abc import Mapping
+
+from kvstore.api.exchange import Answer, Endpoint, Request, Response
+from kvstore.api.kv import KVEndpoints
+from kvstore.api.query import parse_query
+from kvstore.api.refusals import guarded
+from kvstore.api.responses import empty, plain, redirect, text
+from kvstore.api.session import SessionEndpoints
+from kvstore.api.status import StatusEndpoints
+from kvstore.api.target import Target, parse_target, redirect_location
+from kvstore.errors import InvalidRequest
+
+__all__ = ["BAD_REQUEST", "Router"]
+
+# What Go's HTTP server answers to what is no request.
+BAD_REQUEST = plain(400, "400 Bad Request", close=True)
+_UNKNOWN = plain(404)
+_UNPRINTABLE = plain(400)
+_UNDECODABLE_QUERY = empty(500)
+_HOME = plain(200, "Consul Agent")
+
+_KV_PREFIX = "/v1/kv/"
+# A target that needs no decoding and no cleaning, but for the two patterns below.
+_PLAIN_TARGET = re.compile(r"(/v1/kv/[!$&-.0-9:;=@A-Z_a-z~/]*)(?:\?(.*))?", re.DOTALL)
+
+Methods = Mapping[str, Endpoint]
+
+
+class Router:
+    """The routes of one server."""
+
+    def __init__(
+        self, kv: KVEndpoints, sessions: SessionEndpoints, status: StatusEndpoints
+    ) -> None:
+        self._kv: Methods = {"GET": kv.get, "PUT": kv.put, "DELETE": kv.delete}
+        # Patterns that match by prefix end in "/"; the rest match exactly.
+        self._routes: dict[bytes, Methods] = {
+            b"/v1/kv/": self._kv,
+            b"/v1/session/create": {"PUT": sessions.create},
+            b"/v1/session/destroy/": {"PUT": sessions.destroy},
+            b"/v1/session/renew/": {"PUT": sessions.renew},
+            b"/v1/session/info/": {"GET": sessions.info},
+            b"/v1/session/node/": {"GET": sessions.node},
+            b"/v1/session/list": {"GET": sessions.list_all},
+            b"/v1/status/leader": {"GET": status.leader},
+            b"/v1/status/peers": {"GET": status.peers},
+            b"/v1/agent/self": {"GET": status.agent_self},
+            b"/v1/agent/members": {"GET": status.members},
+            b"/v1/agent/checks": {"GET": status.agent_checks},
+            b"/v1/agent/services": {"GET": status.agent_services},
+            b"/v1/catalog/datacenters": {"GET": status.datacenters},
+            b"/v1/catalog/nodes": {"GET": status.nodes},
+            b"/v1/catalog/services": {"GET": status.services},
+            b"/v1/catalog/service/": {"GET": status.service_nodes},
+            b"/v1/catalog/node/": {"GET": status.node},
+            b"/v1/health/node/": {"GET": status.node_checks},
+            b"/v1/health/checks/": {"GET": status.service_checks},
+            b"/v1/health/state/": {"GET": status.checks_in_state},
+            b"/v1/health/service/": {"GET": status.service_health},
+        }
+        self._prefixes = [pattern for pattern in self._routes if pattern.endswith(b"/")]
+
+    def dispatch(
+        self,
+        method: str,
+        raw_target: str,
+        headers: Mapping[str, str],
+        content_length: int | None,
+    ) -> Answer:
+        """Return the answer to a request's head. Raises nothing a client can cause."""
+        plain_target = _PLAIN_TARGET.fullmatch(raw_target)
+        if plain_target is not None:
+            path, raw_query = plain_target.groups("")
+            if "//" not in path and "/." not in path:
+                key = path[len(_KV_PREFIX) :].encode("ascii")
+                return self._call(self._kv, method, key, raw_query, headers, content_length)
+        if method == "OPTIONS" and raw_target == "*":
+            return plain(200)
+        try:
+            target = parse_target(raw_target)
+        except InvalidRequest:
+            return BAD_REQUEST
+        if not target.printable:
+            return _UNPRINTABLE
+        return self._route(target, method, headers, content_length)
+
+    def _route(
+        self, target: Target, method: str, headers: Mapping[str, str], content_length: int | None
+    ) -> Answer:
+        path = target.path
+        if target.clean != path and method != "CONNECT":
+            if method not in ("PUT", "DELETE"):
+                return _redirect(method, target.clean, target.raw_query)
+            # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
+            # GET and the write is lost.
+            path = target.clean
+        if path == b"/":
+            return _HOME
+        methods = self._routes.get(path)
+        if methods is not None:
+            rest = b""
+        elif path + b"/" in self._routes:
+            return _redirect(method, path + b"/", target.raw_query)
+        else:
+            pattern = next((one for one in self._prefixes if path.startswith(one)), None)
+            if pattern is None:
+                return _UNKNOWN
+            methods, rest = self._routes[pattern], path[len(pattern) :]
+        return self._call(methods, method, rest, target.raw_query, headers, content_length)
+
+    def _call(
+        self,
+        methods: Methods,
+        method: str,
+        rest: bytes,
+        raw_query: str,
+        headers: Mapping[str, str],
+        content_length: int | None,
+    ) -> Answer:
+        query = parse_query(raw_query)
+        if query is None:
+            return _UNDECODABLE_QUERY
+        endpoint = methods.get(method)
+        if endpoint is None:
+            return _other_method(method, methods)
+        return guarded(endpoint, Request(method, rest, query, headers, content_length))
+
+
+def _other_method(method: str, methods: Methods) -> Response:
+    allow = f"Allow: OPTIONS,{','.join(methods)}\r\n".encode("ascii")
+    if method == "OPTIONS":
+        return empty(200, allow)
+    return text(405, f"method {method} not allowed", allow)
+
+
+def _redirect(method: str, path: bytes, raw_query: str) -> Response:
+    location, page = redirect_location(path, raw_query)
+    return redirect(location, page if method in ("GET", "HEAD") else "")

@@ -1,0 +1,132 @@
+"""`/v1/session/`: create, destroy, renew, info, list, node."""
+
+from collections.abc import Callable
+from functools import partial
+
+from kvstore.api.exchange import Answer, NeedBody, Refused, Request, Response, Waiting, Writing
+from kvstore.api.params import check_datacenter, check_namespace, parse_read
+from kvstore.api.query import Query, ReadOptions
+from kvstore.api.refusals import refusal
+from kvstore.api.render import render_sessions, render_value
+from kvstore.api.responses import index_headers, json_response, text
+from kvstore.api.session_body import parse_session_body
+from kvstore.engine.blocking import Parked
+from kvstore.engine.engine import Engine
+from kvstore.engine.watch import ALL_SESSIONS, Scope, ScopeKind
+from kvstore.errors import InvalidRequest, InvalidSessionId
+from kvstore.state.applied import Applied, Read
+from kvstore.state.command import DestroySession
+from kvstore.state.entry import Session
+from kvstore.state.session_id import parse_session_id
+
+__all__ = ["SESSION_BODY_BYTES_MAX", "SessionEndpoints"]
+
+# A session with every member takes under a kilobyte; this is what a value may have.
+SESSION_BODY_BYTES_MAX = 512 * 1024
+
+# What Consul sends with an error of its store: it has not looked yet. Contract 1.4.
+_NOT_LOOKED = b"X-Consul-Index: 1\r\nX-Consul-Knownleader: false\r\nX-Consul-Lastcontact: 0\r\n"
+
+
+class SessionEndpoints:
+    """The endpoints of sessions."""
+
+    def __init__(self, engine: Engine, datacenter: str) -> None:
+        self._engine = engine
+        self._datacenter = datacenter
+
+    def create(self, request: Request) -> Answer:
+        """Make a session and answer its id."""
+        check_namespace(request)
+
+        def write(body: bytes) -> Answer:
+            try:
+                wanted = parse_session_body(body)
+            except InvalidRequest as error:
+                return text(400, f"Request decode failed: {error}")
+            check_datacenter(request, self._datacenter)
+            outcome = self._engine.create_session(wanted)
+            return Writing(outcome, partial(_render_created, request.query))
+
+        return NeedBody(SESSION_BODY_BYTES_MAX, _too_large, write)
+
+    def destroy(self, request: Request) -> Answer:
+        """Invalidate a session; one that is gone already is fine (S12)."""
+        session_id = self._session_id(request)
+        parse_session_id(session_id)
+        outcome = self._engine.submit(DestroySession(session_id))
+        return Writing(outcome, lambda _: json_response(request.query, b"true"))
+
+    def renew(self, request: Request) -> Answer:
+        """Give a session its full time again; its answer's TTL is when the client comes back."""
+        parse_read(request)
+        session_id = self._session_id(request)
+        session = self._engine.renew_session(session_id)
+        if session is None:
+            return text(404, f"Session id '{session_id}' not found")
+        return json_response(request.query, render_sessions([session]))
+
+    def info(self, request: Request) -> Answer:
+        """Read one session; an unknown one is an empty list."""
+        options = parse_read(request)
+        session_id = self._session_id(request)
+        try:
+            scope = Scope(ScopeKind.SESSION, parse_session_id(session_id))
+        except InvalidSessionId as error:
+            return refusal(error, _NOT_LOOKED)
+        state = self._engine.state
+        return self._read(request, options, scope, lambda: state.get_session(session_id))
+
+    def _session_id(self, request: Request) -> str:
+        check_namespace(request)
+        if not request.rest:
+            raise Refused(text(400, "Missing session"))
+        check_datacenter(request, self._datacenter)
+        return _decode(request.rest)
+
+    def list_all(self, request: Request) -> Answer:
+        """Read all sessions in the order of their ids."""
+        options = parse_read(request)
+        check_namespace(request)
+        check_datacenter(request, self._datacenter)
+        return self._read(request, options, ALL_SESSIONS, self._engine.state.list_sessions)
+
+    def node(self, request: Request) -> Answer:
+        """Read the sessions of one node; an unknown node has none."""
+        options = parse_read(request)
+        check_namespace(request)
+        if not request.rest:
+            return text(400, "Missing node name")
+        check_datacenter(request, self._datacenter)
+        node = _decode(request.rest)
+        state = self._engine.state
+        return self._read(request, options, ALL_SESSIONS, lambda: state.node_sessions(node))
+
+    def _read(
+        self,
+        request: Request,
+        options: ReadOptions,
+        scope: Scope,
+        query: Callable[[], Read[list[Session]]],
+    ) -> Answer:
+        read = self._engine.read(query, scope, options.min_index, options.wait_s)
+        render = partial(_render_sessions, request.query)
+        return Waiting(read, render) if isinstance(read, Parked) else render(read)
+
+
+def _decode(rest: bytes) -> str:
+    return rest.decode("utf-8", "surrogateescape")
+
+
+def _render_created(query: Query, applied: Applied) -> Response:
+    assert applied.created is not None  # nothing refuses an admitted session
+    return json_response(query, render_value({"ID": applied.created.id}))
+
+
+def _render_sessions(query: Query, read: Read[list[Session]]) -> Response:
+    return json_response(query, render_sessions(read.value), index_headers(read.index))
+
+
+def _too_large(size_bytes: int | None) -> Response:
+    size = "" if size_bytes is None else f"({size_bytes} bytes)"
+    return text(413, f"Request body{size} too large, max size: {SESSION_BODY_BYTES_MAX} bytes.")

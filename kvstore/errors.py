@@ -1,0 +1,149 @@
+"""Every error kvstore raises on purpose, in one tree.
+
+    KVStoreError
+    ├── RequestError            the client's fault; nothing was written
+    │   ├── InvalidRequest          a parameter or body we cannot accept
+    │   ├── InvalidSessionId        not the form of a session id
+    │   ├── MissingSession          a lock without a session id
+    │   ├── UnknownSession          a well-formed id that no session has
+    │   └── InvalidSession          a session that may not be created as asked
+    ├── JournalError            the machine's fault
+    │   ├── JournalLocked           another process owns the data folder
+    │   ├── JournalCorrupt          damage before the tail: refuse to start
+    │   └── JournalUnwritable       a write or a sync failed: nothing more is acknowledged
+    ├── Overloaded              the bounded queue is full; nothing was written
+    ├── Stopping                the server is on its way down; nothing was written
+    └── InvariantBroken         our fault: a bug
+
+A refused check-and-set, a lock held by somebody else and a missing key are answers, not errors.
+Knows nothing of HTTP: which status an error becomes is decided in `api/refusals.py`.
+"""
+
+from pathlib import Path
+
+__all__ = [
+    "InvalidRequest",
+    "InvalidSession",
+    "InvalidSessionId",
+    "InvariantBroken",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalLocked",
+    "JournalUnwritable",
+    "KVStoreError",
+    "MissingSession",
+    "Overloaded",
+    "RequestError",
+    "Stopping",
+    "UnknownSession",
+]
+
+
+class KVStoreError(Exception):
+    """Root of everything kvstore raises on purpose."""
+
+
+class RequestError(KVStoreError):
+    """The client asked for something that cannot be; nothing was written.
+
+    Inside `state` these are values, not raised: they depend on the command and the state alone,
+    so a replay meets them again and comes to the same end.
+    """
+
+
+class InvalidRequest(RequestError):
+    """A parameter or a body that cannot be understood; the text says which and why."""
+
+
+class InvalidSessionId(RequestError):
+    """A text that has not the form of a session id; `reason` is the rule it breaks."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class MissingSession(RequestError):
+    """A lock operation that names no session."""
+
+    def __str__(self) -> str:
+        return "missing session"
+
+
+class UnknownSession(RequestError):
+    """A well-formed session id that belongs to no live session."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    def __str__(self) -> str:
+        return f'invalid session "{self.session_id}"'
+
+
+class InvalidSession(RequestError):
+    """A session that may not be created as asked; the text says which member and why."""
+
+
+class JournalError(KVStoreError):
+    """The machine failed the journal."""
+
+
+class JournalLocked(JournalError):
+    """Another process owns the data folder; `holder` is its process id when it is known."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(folder, holder)
+        self.folder = folder
+        self.holder = holder
+
+    def __str__(self) -> str:
+        who = f"process {self.holder}" if self.holder else "another process"
+        return f"the data folder {self.folder} is in use by {who}"
+
+
+class JournalCorrupt(JournalError):
+    """Damage that is not a torn tail: acknowledged records cannot be read."""
+
+    def __init__(self, path: Path, offset: int, reason: str) -> None:
+        super().__init__(path, offset, reason)
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the journal is damaged in {self.path} at offset {self.offset}: {self.reason}"
+
+
+class JournalUnwritable(JournalError):
+    """A write, a sync or the opening of a file failed; final for this process."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the journal cannot be written: {self.path}: {self.reason}"
+
+
+class Overloaded(KVStoreError):
+    """More writes wait than the queue holds; this one was not taken."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"too many writes are waiting, the limit is {self.limit}: try again"
+
+
+class Stopping(KVStoreError):
+    """The server is shutting down and takes no more writes."""
+
+    def __str__(self) -> str:
+        return "the server is stopping"
+
+
+class InvariantBroken(KVStoreError):
+    """Something that cannot be has happened: a bug in kvstore."""

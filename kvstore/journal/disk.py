@@ -1,0 +1,151 @@
+"""One data folder: the only door from the journal to the operating system, and its lock.
+
+A test can be the operating system: whatever has `Disk`'s methods will do.
+Every method raises OSError as the system gives it; the journal says what that means.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Protocol
+
+from kvstore.errors import JournalLocked
+
+__all__ = ["Disk", "FolderDisk", "SegmentFile"]
+
+_LOCK_NAME = "LOCK"
+
+
+class SegmentFile(Protocol):
+    """A file that is only written at its end."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of `data` at the end of the file."""
+
+    def sync(self) -> None:
+        """Return when everything written so far will survive a loss of power."""
+
+    def close(self) -> None:
+        """Close the file without a sync."""
+
+
+class Disk(Protocol):
+    """The files of one folder."""
+
+    # Named in errors; need not exist outside of them.
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Return the names of the files in the folder, sorted."""
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file."""
+
+    def create(self, name: str) -> SegmentFile:
+        """Make a file that must not exist yet; survives only after `sync_folder`."""
+
+    def append_to(self, name: str) -> SegmentFile:
+        """Open a file for writing at its end."""
+
+    def truncate(self, name: str, size_bytes: int) -> None:
+        """Cut a file and sync it."""
+
+    def remove(self, name: str) -> None:
+        """Delete a file; lasting only after `sync_folder`."""
+
+    def sync_folder(self) -> None:
+        """Return when files made and removed so far will survive a loss of power."""
+
+    def close(self) -> None:
+        """Give up the folder."""
+
+
+class _File:
+    """A SegmentFile on a file descriptor."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def sync(self) -> None:
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class FolderDisk:
+    """A Disk on a real folder, which it makes if it must and owns until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder. Raises JournalLocked, or OSError when it cannot be made or written."""
+        self.folder = folder
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+            _sync_folder(folder.parent)
+        self._lock_fd = _lock(folder)
+
+    def names(self) -> list[str]:
+        """Return the names of the files in the folder, sorted."""
+        return sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file())
+
+    def read(self, name: str) -> bytes:
+        """Return a whole file."""
+        return (self.folder / name).read_bytes()
+
+    def create(self, name: str) -> SegmentFile:
+        """Make a file that must not exist yet."""
+        return _File(self.folder / name, os.O_CREAT | os.O_EXCL)
+
+    def append_to(self, name: str) -> SegmentFile:
+        """Open a file for writing at its end."""
+        return _File(self.folder / name, 0)
+
+    def truncate(self, name: str, size_bytes: int) -> None:
+        """Cut a file and sync it."""
+        with (self.folder / name).open("r+b") as file:
+            file.truncate(size_bytes)
+            os.fsync(file.fileno())
+
+    def remove(self, name: str) -> None:
+        """Delete a file."""
+        (self.folder / name).unlink()
+
+    def sync_folder(self) -> None:
+        """Sync the folder itself."""
+        _sync_folder(self.folder)
+
+    def close(self) -> None:
+        """Release the lock; a second call does nothing."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _lock(folder: Path) -> int:
+    """Take the folder's lock, which the kernel gives back when the process ends, however it does.
+
+    The file holds the owner's process id for the message; only the lock on it counts.
+    """
+    fd = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(fd, 32).decode("ascii", "replace").strip()
+        os.close(fd)
+        raise JournalLocked(folder, holder) from None
+    os.truncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+    return fd

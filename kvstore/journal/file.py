@@ -1,0 +1,257 @@
+"""The journal in files: segments in one folder, group commit, a torn tail cut at the start.
+
+Invariants:
+- a record is acknowledged only after the sync that covers it;
+- only the newest segment is written, and only at its end;
+- a segment is begun only when everything before it is synced, and used only when its name is;
+- after a failed write or sync nothing is ever written again by this process: what the kernel
+  kept of it is unknown, and a second sync could report success for lost pages.
+
+Knows bytes, files and the order of records; not what a command does.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from kvstore.errors import InvariantBroken, JournalCorrupt, JournalUnwritable
+from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_commands
+from kvstore.journal.disk import Disk, SegmentFile
+from kvstore.journal.frame import (
+    SEGMENT_HEADER_BYTES,
+    Damage,
+    Frame,
+    SegmentHeader,
+    TornTail,
+    decode_segment_header,
+    encode_frame,
+    encode_segment_header,
+    scan_frames,
+)
+from kvstore.journal.journal import Record
+from kvstore.state.command import Command
+
+__all__ = ["SEGMENT_BYTES_MAX", "FileJournal"]
+
+log = logging.getLogger(__name__)
+
+# Big enough that a new file is rare, small enough to read one whole into memory at the start.
+SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+_SUFFIX = ".journal"
+
+
+@dataclass(slots=True)
+class _Active:
+    """The segment that is being written."""
+
+    name: str
+    file: SegmentFile
+    size_bytes: int
+    salt: int
+    # Whether its last frame is a seal, so that a restart without writes leaves no second one.
+    sealed: bool
+
+
+class FileJournal:
+    """A Journal in the folder of `disk`, which it owns from now on.
+
+    With `sync=False` a batch counts as durable when the kernel has it: the end of the process
+    loses nothing, a loss of power may.
+    """
+
+    def __init__(
+        self, disk: Disk, *, sync: bool = True, segment_bytes_max: int = SEGMENT_BYTES_MAX
+    ) -> None:
+        self._disk = disk
+        self._sync = sync
+        self._segment_bytes_max = segment_bytes_max
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._next_index = 1
+        # Set at the end of `replay`.
+        self._active: _Active | None = None
+        # Set by the first failure, final.
+        self._failure: JournalUnwritable | None = None
+        self._closed = False
+
+    def replay(self) -> Iterator[Record]:
+        """Yield every record in order; see `Journal.replay`.
+
+        Cuts a torn tail off the newest segment and says so in the log. Raises JournalCorrupt with
+        the file and the offset, and JournalUnwritable when the tail cannot be cut or the next
+        segment not be made.
+        """
+        names = [name for name in self._disk.names() if name.endswith(_SUFFIX)]
+        newest: tuple[str, SegmentHeader, Frame | None] | None = None
+        for position, name in enumerate(names):
+            data = self._disk.read(name)
+            is_newest = position == len(names) - 1
+            header = self._segment_header(name, data, is_newest=is_newest)
+            if header is None:
+                break
+            last: Frame | None = None
+            for frame in self._frames(name, data, header, is_newest=is_newest):
+                yield from self._records(name, frame)
+                last = frame
+            newest = (name, header, last)
+        self._start_writing(newest)
+
+    def _segment_header(self, name: str, data: bytes, *, is_newest: bool) -> SegmentHeader | None:
+        """Return a segment's header; None for one whose making a crash cut short."""
+        header = decode_segment_header(data)
+        if isinstance(header, str):
+            # Its name became durable only with its header, so nothing was ever written behind it.
+            if is_newest and not data[SEGMENT_HEADER_BYTES:].strip(b"\0"):
+                self._drop_unfinished(name, len(data))
+                return None
+            raise JournalCorrupt(self._disk.folder / name, 0, header)
+        if header.first_index != self._next_index:
+            raise JournalCorrupt(
+                self._disk.folder / name,
+                0,
+                f"expected index {self._next_index}, the segment begins with "
+                f"{header.first_index}: a segment is missing",
+            )
+        return header
+
+    def _drop_unfinished(self, name: str, size_bytes: int) -> None:
+        log.warning("removed %s: its %d bytes are no header yet", name, size_bytes)
+        try:
+            self._disk.remove(name)
+            self._disk.sync_folder()
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+
+    def _frames(
+        self, name: str, data: bytes, header: SegmentHeader, *, is_newest: bool
+    ) -> Iterator[Frame]:
+        for part in scan_frames(data, header):
+            if isinstance(part, Frame):
+                yield part
+            elif isinstance(part, Damage):
+                raise JournalCorrupt(self._disk.folder / name, part.offset, part.reason)
+            elif is_newest:
+                self._cut(name, part)
+            else:
+                reason = "the segment ends in an unfinished frame, yet a later segment exists"
+                raise JournalCorrupt(self._disk.folder / name, part.offset, reason)
+
+    def _cut(self, name: str, tail: TornTail) -> None:
+        if tail.size_bytes:
+            log.warning(
+                "cut %d bytes of an unfinished write off %s at offset %d: never acknowledged",
+                tail.size_bytes,
+                name,
+                tail.offset,
+            )
+        try:
+            self._disk.truncate(name, tail.offset)
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+
+    def _records(self, name: str, frame: Frame) -> Iterator[Record]:
+        found = 0
+        try:
+            for command in decode_commands(frame.body):
+                yield Record(self._next_index, frame.written_ms, command)
+                self._next_index += 1
+                found += 1
+        except UnreadableCommand as error:
+            raise JournalCorrupt(self._disk.folder / name, frame.offset, str(error)) from error
+        if found != frame.command_count:
+            reason = f"expected {frame.command_count} commands, found {found}"
+            raise JournalCorrupt(self._disk.folder / name, frame.offset, reason)
+
+    def _start_writing(self, newest: tuple[str, SegmentHeader, Frame | None] | None) -> None:
+        if newest is None:
+            self._active = self._new_segment(0)
+            return
+        name, header, last = newest
+        size_bytes = SEGMENT_HEADER_BYTES if last is None else last.end
+        sealed = last is not None and last.command_count == 0
+        try:
+            file = self._disk.append_to(name)
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        self._active = _Active(name, file, size_bytes, header.salt, sealed)
+
+    def _new_segment(self, written_ms: int) -> _Active:
+        name = f"{self._next_index:020d}{_SUFFIX}"
+        header = SegmentHeader(self._next_index, written_ms, secrets.randbits(32))
+        try:
+            file = self._disk.create(name)
+            file.write(encode_segment_header(header))
+            file.sync()
+            self._disk.sync_folder()
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        return _Active(name, file, SEGMENT_HEADER_BYTES, header.salt, sealed=False)
+
+    async def append(self, commands: Sequence[Command], written_ms: int) -> int:
+        """Make a batch last; see `Journal.append`. One write and one sync."""
+        if self._failure is not None:
+            raise self._failure
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._append, commands, written_ms)
+
+    def _append(self, commands: Sequence[Command], written_ms: int) -> int:
+        first = self._next_index
+        self._write(encode_commands(commands), len(commands), written_ms)
+        self._next_index = first + len(commands)
+        return first
+
+    def _write(self, body: bytes, count: int, written_ms: int) -> None:
+        active = self._active
+        if active is None:
+            raise InvariantBroken("the journal is written before it was replayed, or after close")
+        if active.size_bytes + len(body) > self._segment_bytes_max and (
+            active.size_bytes > SEGMENT_HEADER_BYTES
+        ):
+            active.file.close()
+            active = self._active = self._new_segment(written_ms)
+        frame = encode_frame(active.salt, self._next_index, written_ms, count, body)
+        try:
+            active.file.write(frame)
+            if self._sync:
+                active.file.sync()
+        except OSError as error:
+            raise self._unwritable(active.name, error) from error
+        active.size_bytes += len(frame)
+        active.sealed = count == 0
+
+    def _unwritable(self, name: str, error: OSError) -> JournalUnwritable:
+        reason = error.strerror or str(error)
+        self._failure = JournalUnwritable(self._disk.folder / name, reason)
+        return self._failure
+
+    async def close(self) -> None:
+        """Seal the newest segment, so that damage to its last batch cannot pass for a torn tail.
+
+        Raises JournalUnwritable when the seal cannot be written; the folder is given up all the
+        same. Waits for an append that is under way.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._seal)
+        finally:
+            self._thread.shutdown()
+            if self._active is not None:
+                self._active.file.close()
+                self._active = None
+            self._disk.close()
+
+    def _seal(self) -> None:
+        active = self._active
+        if active is None or self._failure is not None or active.sealed:
+            return
+        self._write(b"", 0, 0)
+        if not self._sync:
+            try:
+                active.file.sync()
+            except OSError as error:
+                raise self._unwritable(active.name, error) from error

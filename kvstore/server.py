@@ -1,0 +1,144 @@
+"""The composition root: open the journal, replay, serve, drain, close, in that order and back.
+
+The only module that knows every floor.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+
+from kvstore import __version__
+from kvstore.api.identity import Identity
+from kvstore.api.kv import KVEndpoints
+from kvstore.api.lane import Lane
+from kvstore.api.router import Router
+from kvstore.api.session import SessionEndpoints
+from kvstore.api.status import StatusEndpoints
+from kvstore.clock import Clock, SystemClock
+from kvstore.engine.admission import SessionRules
+from kvstore.engine.engine import Engine
+from kvstore.errors import JournalUnwritable
+from kvstore.journal.disk import FolderDisk
+from kvstore.journal.file import FileJournal
+from kvstore.journal.journal import Journal
+from kvstore.journal.memory import MemoryJournal
+from kvstore.listening import BACKLOG, reachable_host
+from kvstore.settings import Settings
+
+__all__ = ["Server"]
+
+log = logging.getLogger(__name__)
+
+# How long requests that are being answered may take to end when the server stops.
+_DRAIN_S = 10.0
+
+
+class Server:
+    """One store on one listening socket, which it owns from now on."""
+
+    def __init__(
+        self, settings: Settings, listener: socket.socket, clock: Clock | None = None
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._clock = clock
+        # Set by `start`.
+        self._engine: Engine | None = None
+        self._lane: Lane | None = None
+        self._serving: asyncio.Server | None = None
+
+    @property
+    def host(self) -> str:
+        """The address under which clients reach the server."""
+        return reachable_host(self._listener)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Open and replay the journal, then serve.
+
+        Raises JournalLocked, JournalCorrupt or JournalUnwritable, and OSError when the folder
+        cannot be made or read; then nothing was served and the folder is given up again.
+        """
+        began = time.monotonic()
+        journal = self._open_journal()
+        settings = self._settings
+        rules = SessionRules(settings.node, settings.session_ttl_min_ns)
+        engine = Engine(journal, self._clock or SystemClock(), rules)
+        try:
+            await engine.start()
+        except BaseException:
+            await journal.close()
+            raise
+        state = engine.state
+        log.info(
+            "replayed %d keys and %d sessions up to index %d in %.3f s",
+            state.entry_count,
+            state.session_count,
+            state.last_index,
+            time.monotonic() - began,
+        )
+        self._engine = engine
+        self._lane = Lane(self._router(engine))
+        self._serving = await asyncio.get_running_loop().create_server(
+            self._lane, sock=self._listener, backlog=BACKLOG
+        )
+
+    def _open_journal(self) -> Journal:
+        settings = self._settings
+        if settings.data_dir is None:
+            return MemoryJournal(keep=False)
+        return FileJournal(FolderDisk(settings.data_dir), sync=settings.sync)
+
+    def _router(self, engine: Engine) -> Router:
+        settings = self._settings
+        identity = Identity(
+            node=settings.node,
+            node_id=engine.state.store_id,
+            datacenter=settings.datacenter,
+            host=self.host,
+            port=self.port,
+            version=__version__,
+        )
+        return Router(
+            KVEndpoints(engine, settings.datacenter, adopt_lost_cas=settings.adopt_lost_cas),
+            SessionEndpoints(engine, settings.datacenter),
+            StatusEndpoints(engine, identity),
+        )
+
+    async def wait_failed(self) -> None:
+        """Wait for the engine to stop by itself; raises the bug that stopped it."""
+        assert self._engine is not None
+        await self._engine.wait_failed()
+
+    async def stop(self) -> None:
+        """Drain and close: parked queries get what is there, writes under way are finished.
+
+        Raises JournalUnwritable when the journal failed, now or before.
+        """
+        assert self._engine is not None
+        assert self._lane is not None
+        assert self._serving is not None
+        began = time.monotonic()
+        self._serving.close()
+        self._lane.drain()
+        parked = self._engine.parked_count
+        self._engine.release_parked()
+        await self._lane.shutdown(_DRAIN_S)
+        try:
+            await self._engine.close()
+        except JournalUnwritable as failure:
+            log.critical("%s: not every write may have lasted", failure)
+            raise
+        finally:
+            log.info(
+                "stopped at index %d: %d parked queries answered, %.3f s",
+                self._engine.state.last_index,
+                parked,
+                time.monotonic() - began,
+            )

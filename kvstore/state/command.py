@@ -1,0 +1,136 @@
+"""Every write as a value: complete, so that a replay needs nothing else.
+
+Whatever depends on a clock or on chance (a session's id, its TTL in nanoseconds) was decided
+before a command is made.
+
+Adding a command: here, its function in `kv.py` or `session.py`, the table in `store.py`, the
+opcode in `journal/codec.py`, and docs/journal-format.md.
+"""
+
+from dataclasses import dataclass
+
+from kvstore.state.entry import Behavior, ServiceCheck
+
+__all__ = [
+    "CasKey",
+    "Command",
+    "CreateSession",
+    "CreateStore",
+    "DeleteKey",
+    "DeleteKeyCas",
+    "DeleteTree",
+    "DestroySession",
+    "LockKey",
+    "SetKey",
+    "UnlockKey",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateStore:
+    """The first command of every store: gives it a name that a wiped one will not have."""
+
+    store_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetKey:
+    """Write a key whatever it was; ignores locks, keeps the holder."""
+
+    key: bytes
+    value: bytes
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class CasKey:
+    """Write a key if its modify_index is `cas_index`; 0 means only if it is absent.
+
+    With `adopt_lost`, an absent key and an index newer than any this store has issued count as a
+    create: such an index can only come from data that was lost.
+    """
+
+    key: bytes
+    value: bytes
+    flags: int
+    cas_index: int
+    adopt_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKey:
+    """Delete a key; no error when it is absent."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKeyCas:
+    """Delete a key if its modify_index is `cas_index`; an absent key counts as deleted."""
+
+    key: bytes
+    cas_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteTree:
+    """Delete every key that starts with `prefix`; the empty prefix is the whole store."""
+
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LockKey:
+    """Acquire a key for a session and write it."""
+
+    key: bytes
+    value: bytes
+    flags: int
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockKey:
+    """Release a key that the session holds and write it."""
+
+    key: bytes
+    value: bytes
+    flags: int
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSession:
+    """Make a session; `id` is fresh."""
+
+    id: str
+    name: str
+    node: str
+    lock_delay_ns: int
+    behavior: Behavior
+    ttl: str
+    ttl_ns: int
+    node_checks: tuple[str, ...] | None
+    service_checks: tuple[ServiceCheck, ...] | None
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DestroySession:
+    """Invalidate a session: its keys are released or deleted as its behavior says."""
+
+    id: str
+
+
+Command = (
+    CreateStore
+    | SetKey
+    | CasKey
+    | DeleteKey
+    | DeleteKeyCas
+    | DeleteTree
+    | LockKey
+    | UnlockKey
+    | CreateSession
+    | DestroySession
+)

@@ -1,0 +1,61 @@
+"""The tables behind `State`, and the three indexes of the store.
+
+Invariants (`State.check` verifies them):
+- `entries[k].key == k`; `sessions[b].id` parses to `b`;
+- `held` names exactly the keys whose entry has a session, under that session's bytes;
+- no stored index is larger than `last_index`.
+"""
+
+from dataclasses import dataclass, field
+
+from sortedcontainers import SortedDict
+
+from kvstore.state.entry import Entry, Session
+from kvstore.state.graveyard import Graveyard
+from kvstore.state.session_id import parse_session_id
+
+__all__ = ["Tables"]
+
+
+@dataclass(slots=True)
+class Tables:
+    """Everything a store holds; only `kv.py` and `session.py` change it."""
+
+    # By key, in the order of its bytes.
+    entries: SortedDict[bytes, Entry] = field(default_factory=SortedDict)
+    # By the bytes of the id.
+    sessions: SortedDict[bytes, Session] = field(default_factory=SortedDict)
+    # The keys each session holds, by the bytes of its id; no empty sets.
+    held: dict[bytes, set[bytes]] = field(default_factory=dict)
+    graveyard: Graveyard = field(default_factory=Graveyard)
+    # The store's name, given once by `CreateStore`; empty before it.
+    store_id: str = ""
+    # Index of the last command applied; 0 before the first.
+    last_index: int = 0
+    # Index of the last command that changed an entry.
+    kv_index: int = 0
+    # Index of the last command that made or destroyed a session.
+    session_index: int = 0
+
+    def put(self, old: Entry | None, new: Entry) -> None:
+        """Store `new` in the place of `old` (None when the key is absent)."""
+        if old is not None and old.session and old.session != new.session:
+            self._drop_hold(old)
+        if new.session and (old is None or old.session != new.session):
+            self.held.setdefault(parse_session_id(new.session), set()).add(new.key)
+        self.entries[new.key] = new
+        self.kv_index = new.modify_index
+
+    def remove(self, entry: Entry, index: int) -> None:
+        """Take out an entry that is there; leaves no tombstone, the caller does."""
+        if entry.session:
+            self._drop_hold(entry)
+        del self.entries[entry.key]
+        self.kv_index = index
+
+    def _drop_hold(self, entry: Entry) -> None:
+        owner = parse_session_id(entry.session)
+        keys = self.held[owner]
+        keys.discard(entry.key)
+        if not keys:
+            del self.held[owner]
