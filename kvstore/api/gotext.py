@@ -17,6 +17,7 @@ __all__ = [
 
 _UINT64_MAX = 2**64 - 1
 _UINT64_DIGITS = len(str(_UINT64_MAX))
+_DIGITS = re.compile("[0-9]*")
 _ESCAPES = {
     '"': '\\"',
     "\\": "\\\\",
@@ -65,12 +66,13 @@ def parse_uint64(text: str) -> int:
 
     Raises InvalidRequest with the text of strconv.ParseUint.
     """
+    digits = _DIGITS.match(text)[0].lstrip("0")  # type: ignore[index]  # it matches any text
+    # Go reads from the left, so a number that is too large already is not looked at any further.
+    if len(digits) > _UINT64_DIGITS or int(digits or "0") > _UINT64_MAX:
+        raise InvalidRequest(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
     if not (text.isascii() and text.isdigit()):
         raise InvalidRequest(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    digits = text.lstrip("0") or "0"
-    if len(digits) > _UINT64_DIGITS or int(digits) > _UINT64_MAX:
-        raise InvalidRequest(f"strconv.ParseUint: parsing {quote(text)}: value out of range")
-    return int(digits)
+    return int(digits or "0")
 
 
 def path_unescape(raw: bytes) -> bytes:

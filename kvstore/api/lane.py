@@ -8,8 +8,10 @@ what aiohttp needs to know of it.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any, cast
@@ -48,6 +50,9 @@ _STATUS_LINES = {
 _HEAD_TOO_LARGE = plain(431, "431 Request Header Fields Too Large", close=True)
 _NO_HOST = plain(400, "400 Bad Request: missing required Host header", close=True)
 _EXPECTATION_FAILED = plain(417, close=True)
+# A request line whose target may hold bytes that clients should have escaped. The parser refuses
+# them; Go's does not, and neither curl nor a person types %C3%A9 for é.
+_RAW_TARGET = re.compile(rb"\A[A-Z]+ /[^ \r\n]*(?= HTTP/1\.[01]\r\n)")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -87,6 +92,9 @@ class Lane(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
         response = await self._answer(request)
+        if "Expect" in request.headers and response.status >= 400:
+            # The body was never asked for, so the next request cannot be found on this connection.
+            response = replace(response, close=True)
         gzipped = (
             response.compressible
             and len(response.body) >= GZIP_BYTES_MIN
@@ -171,6 +179,10 @@ class _Connection(web.RequestHandler):
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes off the wire."""
+        # `_waiter`: pending while no request is under way, so `data` begins with a head.
+        if not data.isascii() and self._waiter is not None and not self._waiter.done():
+            data = _RAW_TARGET.sub(_escape_target, data, count=1)
         self._received = data
         super().data_received(data)
 
@@ -196,10 +208,7 @@ class _Connection(web.RequestHandler):
         else:
             log.error("a bug: a request ended with an error", exc_info=exc)
             response = text(500, "internal error")
-        response = Response(
-            response.status, response.headers, response.body, compressible=False, close=True
-        )
-        return lane.outgoing(request, response)
+        return lane.outgoing(request, replace(response, compressible=False, close=True))
 
     def _strange_method(self, lane: Lane) -> Response:
         """Answer a method that the parser does not know as one that is not allowed (H1)."""
@@ -227,6 +236,10 @@ class _Date:
         return self._header
 
 
+def _escape_target(line: re.Match[bytes]) -> bytes:
+    return b"".join(b"%%%02X" % byte if byte >= 0x80 else b"%c" % byte for byte in line[0])
+
+
 async def _wait(waiting: Waiting) -> Response:
     """Wait for a parked query; when the client goes away it is cancelled and forgotten."""
     future: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
@@ -240,10 +253,7 @@ async def _wait(waiting: Waiting) -> Response:
 async def _with_body(request: web.BaseRequest, wanted: NeedBody, length: int | None) -> Answer:
     """Read a body within its limit and go on with it."""
     if length is not None and length > wanted.limit_bytes:
-        response = wanted.too_large(length)
-        if "Expect" in request.headers:
-            return Response(response.status, response.headers, response.body, close=True)
-        return response
+        return wanted.too_large(length)
     if "Expect" in request.headers and request.transport is not None:
         request.transport.write(_CONTINUE)
     if length is not None and length <= 0:
@@ -273,7 +283,7 @@ async def _compressed(response: Response) -> Response:
     else:
         packed = compress(body)
     headers = response.headers + b"Content-Encoding: gzip\r\n"
-    return Response(response.status, headers, packed, close=response.close)
+    return replace(response, headers=headers, body=packed)
 
 
 def _without_query(request: web.BaseRequest) -> str:

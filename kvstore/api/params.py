@@ -37,8 +37,8 @@ def check_namespace(request: Request) -> None:
     raise Refused(text(400, f"Bad request: Invalid {name} - {_ENTERPRISE}"))
 
 
-def check_datacenter(request: Request, datacenter: str) -> None:
-    """Raise Refused when the request names a datacenter that is not ours."""
+def check_datacenter(request: Request, datacenter: str, headers: bytes = b"") -> None:
+    """Raise Refused, with `headers`, when the request names a datacenter that is not ours."""
     asked = request.query.get("dc")
     if asked and asked != datacenter:
-        raise Refused(text(500, "No path to datacenter"))
+        raise Refused(text(500, "No path to datacenter", headers))

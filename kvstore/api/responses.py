@@ -5,6 +5,7 @@ from kvstore.api.query import Query
 from kvstore.api.render import indent
 
 __all__ = [
+    "NOT_LOOKED",
     "empty",
     "index_headers",
     "json_response",
@@ -24,6 +25,9 @@ _RAW = (
     + _VARY
     + b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n"
 )
+
+# What Consul sends with an error of its store: it has not looked yet (contract 1.4).
+NOT_LOOKED = b"X-Consul-Index: 1\r\nX-Consul-Knownleader: false\r\nX-Consul-Lastcontact: 0\r\n"
 
 
 def index_headers(index: int) -> bytes:

@@ -97,24 +97,25 @@ class Router:
     ) -> Answer:
         path = target.path
         if target.clean != path and method != "CONNECT":
+            path = target.clean
+            if path not in self._routes and path + b"/" in self._routes:
+                path += b"/"
             if method not in ("PUT", "DELETE"):
-                return _redirect(method, target.clean, target.raw_query)
+                return _redirect(method, path, target.raw_query)
             # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
             # GET and the write is lost.
-            path = target.clean
         if path == b"/":
             return _HOME
-        methods = self._routes.get(path)
-        if methods is not None:
-            rest = b""
-        elif path + b"/" in self._routes:
-            return _redirect(method, path + b"/", target.raw_query)
-        else:
+        methods, rest = self._routes.get(path), b""
+        if methods is None:
+            if path + b"/" in self._routes:
+                return _redirect(method, path + b"/", target.raw_query)
             pattern = next((one for one in self._prefixes if path.startswith(one)), None)
             if pattern is None:
                 return _UNKNOWN
             methods, rest = self._routes[pattern], path[len(pattern) :]
-        return self._call(methods, method, rest, target.raw_query, headers, content_length)
+        raw_query = target.raw_query[1:]
+        return self._call(methods, method, rest, raw_query, headers, content_length)
 
     def _call(
         self,

@@ -8,7 +8,7 @@ from kvstore.api.params import check_datacenter, check_namespace, parse_read
 from kvstore.api.query import Query, ReadOptions
 from kvstore.api.refusals import refusal
 from kvstore.api.render import render_sessions, render_value
-from kvstore.api.responses import index_headers, json_response, text
+from kvstore.api.responses import NOT_LOOKED, index_headers, json_response, text
 from kvstore.api.session_body import parse_session_body
 from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
@@ -23,9 +23,6 @@ __all__ = ["SESSION_BODY_BYTES_MAX", "SessionEndpoints"]
 
 # A session with every member takes under a kilobyte; this is what a value may have.
 SESSION_BODY_BYTES_MAX = 512 * 1024
-
-# What Consul sends with an error of its store: it has not looked yet. Contract 1.4.
-_NOT_LOOKED = b"X-Consul-Index: 1\r\nX-Consul-Knownleader: false\r\nX-Consul-Lastcontact: 0\r\n"
 
 
 class SessionEndpoints:
@@ -69,26 +66,26 @@ class SessionEndpoints:
     def info(self, request: Request) -> Answer:
         """Read one session; an unknown one is an empty list."""
         options = parse_read(request)
-        session_id = self._session_id(request)
+        session_id = self._session_id(request, NOT_LOOKED)
         try:
             scope = Scope(ScopeKind.SESSION, parse_session_id(session_id))
         except InvalidSessionId as error:
-            return refusal(error, _NOT_LOOKED)
+            return refusal(error, NOT_LOOKED)
         state = self._engine.state
         return self._read(request, options, scope, lambda: state.get_session(session_id))
 
-    def _session_id(self, request: Request) -> str:
+    def _session_id(self, request: Request, headers: bytes = b"") -> str:
         check_namespace(request)
         if not request.rest:
             raise Refused(text(400, "Missing session"))
-        check_datacenter(request, self._datacenter)
+        check_datacenter(request, self._datacenter, headers)
         return _decode(request.rest)
 
     def list_all(self, request: Request) -> Answer:
         """Read all sessions in the order of their ids."""
         options = parse_read(request)
         check_namespace(request)
-        check_datacenter(request, self._datacenter)
+        check_datacenter(request, self._datacenter, NOT_LOOKED)
         return self._read(request, options, ALL_SESSIONS, self._engine.state.list_sessions)
 
     def node(self, request: Request) -> Answer:
@@ -97,7 +94,7 @@ class SessionEndpoints:
         check_namespace(request)
         if not request.rest:
             return text(400, "Missing node name")
-        check_datacenter(request, self._datacenter)
+        check_datacenter(request, self._datacenter, NOT_LOOKED)
         node = _decode(request.rest)
         state = self._engine.state
         return self._read(request, options, ALL_SESSIONS, lambda: state.node_sessions(node))

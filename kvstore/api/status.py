@@ -6,19 +6,26 @@ Consul gives its own servers. What is not answered here is a 404 (see the routes
 
 from typing import Any
 
-from kvstore.api.exchange import Answer, Request
+from kvstore.api.exchange import Answer, Request, Response, Waiting
 from kvstore.api.identity import API_VERSION, Identity
 from kvstore.api.params import check_datacenter, parse_read
 from kvstore.api.render import render_value
-from kvstore.api.responses import index_headers, json_response, text
+from kvstore.api.responses import NOT_LOOKED, index_headers, json_response, text
 from kvstore.engine.admission import NODE_CHECK
+from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
+from kvstore.engine.watch import CATALOG
+from kvstore.state.applied import Read
 
 __all__ = ["StatusEndpoints"]
 
 # Index of the node in the catalog: it is there since the store's first command.
 _NODE_INDEX = 1
 _SERVICE = "consul"
+# Source: strconv.ParseBool.
+_GO_BOOLEANS = frozenset(
+    ["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"]
+)
 
 
 class StatusEndpoints:
@@ -140,6 +147,9 @@ class StatusEndpoints:
         """List the nodes of a service with their checks; an unknown one has none."""
         if not request.rest:
             return text(400, "Missing service name")
+        passing = request.query.get("passing")
+        if passing and passing not in _GO_BOOLEANS:
+            return text(400, "Invalid value for ?passing")
         entry = {"Node": self._node(), "Service": self._service(), "Checks": [self._check()]}
         return self._catalog(request, [entry] if self._is_service(request) else [])
 
@@ -148,15 +158,22 @@ class StatusEndpoints:
         return json_response(request.query, render_value(value))
 
     def _catalog(self, request: Request, value: Any) -> Answer:
-        parse_read(request)
-        check_datacenter(request, self._identity.datacenter)
+        """Answer from the catalog; a blocking query of it waits its whole time."""
+        options = parse_read(request)
+        check_datacenter(request, self._identity.datacenter, NOT_LOOKED)
         query = request.query
         consistency = b"stale" if "stale" in query else b"leader"
         if "consistent" in query:
             consistency = b"consistent"
         headers = index_headers(_NODE_INDEX)
         headers += b"X-Consul-Effective-Consistency: %s\r\n" % consistency
-        return json_response(query, render_value(value), headers)
+
+        def render(read: Read[Any]) -> Response:
+            return json_response(query, render_value(read.value), headers)
+
+        unchanging = Read(_NODE_INDEX, value)
+        read = self._engine.read(lambda: unchanging, CATALOG, options.min_index, options.wait_s)
+        return Waiting(read, render) if isinstance(read, Parked) else render(read)
 
     def _is_node(self, request: Request) -> bool:
         return request.rest.lower() == self._identity.node.lower().encode(

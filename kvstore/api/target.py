@@ -20,7 +20,7 @@ class Target:
 
     # Decoded, not cleaned.
     path: bytes
-    # As sent, without the "?".
+    # As sent, with its "?"; empty without one.
     raw_query: str
     # `path` without empty and dot segments; the same when it has none.
     clean: bytes
@@ -42,11 +42,11 @@ def parse_target(raw: str) -> Target:
         raw = raw[absolute.end() :]
         if not raw.startswith("/"):
             raw = f"/{raw}"
-    raw_path, _, raw_query = raw.partition("?")
+    raw_path, mark, raw_query = raw.partition("?")
     path = path_unescape(raw_path.encode("utf-8", "surrogateescape"))
     if not path.startswith(b"/"):
         raise InvalidRequest("the request target does not start with /")
-    return Target(path, raw_query, _clean(path))
+    return Target(path, mark + raw_query, _clean(path))
 
 
 def _clean(path: bytes) -> bytes:
@@ -61,7 +61,7 @@ def _clean(path: bytes) -> bytes:
 
 def redirect_location(path: bytes, raw_query: str) -> tuple[str, str]:
     """Return the Location of a redirect and the page that goes with it for a GET (H7)."""
-    location = path_escape(path) + (f"?{raw_query}" if raw_query else "")
+    location = path_escape(path) + raw_query
     page = f'<a href="{_escape_html(location)}">Moved Permanently</a>.\n\n'
     escaped = "".join(
         chr(byte) if byte < 0x80 else f"%{byte:02X}"

@@ -16,7 +16,7 @@ from typing import Protocol
 from kvstore.state.applied import Applied
 from kvstore.state.session_id import parse_session_id
 
-__all__ = ["ALL_SESSIONS", "Scope", "ScopeKind", "Waiter", "Watch"]
+__all__ = ["ALL_SESSIONS", "CATALOG", "Scope", "ScopeKind", "Waiter", "Watch"]
 
 
 class ScopeKind(Enum):
@@ -26,6 +26,8 @@ class ScopeKind(Enum):
     TREE = "tree"
     SESSION = "session"
     ALL_SESSIONS = "all sessions"
+    # What never changes: the catalog of a server that discovers nothing.
+    CATALOG = "catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Scope:
 
 
 ALL_SESSIONS = Scope(ScopeKind.ALL_SESSIONS)
+CATALOG = Scope(ScopeKind.CATALOG)
 
 
 class Waiter(Protocol):
