@@ -63,11 +63,22 @@ class Server:
         """Open and replay the journal, then serve.
 
         Raises JournalLocked, JournalCorrupt or JournalUnwritable, and OSError when the folder
-        cannot be made or read; then nothing was served and the folder is given up again.
+        cannot be made or read; then nothing was served, and socket and folder are given up.
         """
+        try:
+            self._engine = await self._start_engine()
+        except BaseException:
+            self._listener.close()
+            raise
+        self._lane = Lane(self._router(self._engine))
+        self._serving = await asyncio.get_running_loop().create_server(
+            self._lane, sock=self._listener, backlog=BACKLOG
+        )
+
+    async def _start_engine(self) -> Engine:
         began = time.monotonic()
-        journal = self._open_journal()
         settings = self._settings
+        journal = self._open_journal()
         rules = SessionRules(settings.node, settings.session_ttl_min_ns)
         engine = Engine(journal, self._clock or SystemClock(), rules)
         try:
@@ -77,17 +88,13 @@ class Server:
             raise
         state = engine.state
         log.info(
-            "replayed %d keys and %d sessions up to index %d in %.3f s",
+            "the store has %d keys and %d sessions at index %d; ready after %.3f s",
             state.entry_count,
             state.session_count,
             state.last_index,
             time.monotonic() - began,
         )
-        self._engine = engine
-        self._lane = Lane(self._router(engine))
-        self._serving = await asyncio.get_running_loop().create_server(
-            self._lane, sock=self._listener, backlog=BACKLOG
-        )
+        return engine
 
     def _open_journal(self) -> Journal:
         settings = self._settings

@@ -80,8 +80,9 @@ class Lane(web.Server):
         return _Connection(self, loop=self._loop, **self._kwargs)
 
     def drain(self) -> None:
-        """End every connection after its next answer."""
+        """End idle connections now, and the others after the answer that is under way."""
         self._draining = True
+        self.pre_shutdown()
 
     def route(
         self, method: str, target: str, headers: CIMultiDict[str], length: int | None

@@ -23,7 +23,8 @@ __all__ = ["StatusEndpoints"]
 _NODE_INDEX = 1
 _SERVICE = "consul"
 # Source: strconv.ParseBool.
-_GO_BOOLEANS = frozenset(
+_GO_FALSE = ("0", "f", "F", "false", "FALSE", "False")
+_GO_BOOLEANS = frozenset(("1", "t", "T", "true", "TRUE", "True", *_GO_FALSE))
     ["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"]
 )
 

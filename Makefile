@@ -1,0 +1,47 @@
+# Every target does its own set-up; all it needs is python3 (3.11 or newer) with venv, and make.
+# Settings: PYTHON=python3.12, HOST=0.0.0.0, DATA=/var/lib/kvstore, ARGS="…" (more flags or tests).
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+DATA ?= data
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help setup run test check fix lab lab-setup kills clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/installed ## Make the virtual environment with everything in it.
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+run: setup ## Run the server on a journal in $(DATA).
+	$(BIN)/kvstore serve --host $(HOST) --data-dir $(DATA) $(ARGS)
+
+test: setup ## Run all tests; what needs root, engines or a Consul skips and says so.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Check format, lint and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: setup ## Format, and mend what lint can mend.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lab-setup: setup ## Get what the overlay lab needs: Debian packages, pinned engines and Consul (root).
+	$(BIN)/python -m conformance setup
+
+lab: setup ## Run the whole overlay lab on this server (root); ARGS="--store consul" compares.
+	$(BIN)/python -m conformance overlay $(ARGS)
+
+kills: setup ## Kill a loaded server 200 times and look for lost writes.
+	KVSTORE_KILLS=200 $(BIN)/python -m pytest --timeout 0 tests/test_kills.py $(ARGS)
+
+clean: ## Remove the virtual environment and caches; leaves data alone.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
