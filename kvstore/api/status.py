@@ -25,8 +25,6 @@ _SERVICE = "consul"
 # Source: strconv.ParseBool.
 _GO_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _GO_BOOLEANS = frozenset(("1", "t", "T", "true", "TRUE", "True", *_GO_FALSE))
-    ["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"]
-)
 
 
 class StatusEndpoints:
