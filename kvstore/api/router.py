@@ -98,10 +98,11 @@ class Router:
         path = target.path
         if target.clean != path and method != "CONNECT":
             path = target.clean
-            if path not in self._routes and path + b"/" in self._routes:
+            if path + b"/" in self._routes:
                 path += b"/"
             if method not in ("PUT", "DELETE"):
-                return _redirect(method, path, target.raw_query)
+                query = target.raw_query
+                return _redirect(method, path, query if path == target.clean else _filled(query))
             # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
             # GET and the write is lost.
         if path == b"/":
@@ -109,7 +110,7 @@ class Router:
         methods, rest = self._routes.get(path), b""
         if methods is None:
             if path + b"/" in self._routes:
-                return _redirect(method, path + b"/", target.raw_query)
+                return _redirect(method, path + b"/", _filled(target.raw_query))
             pattern = next((one for one in self._prefixes if path.startswith(one)), None)
             if pattern is None:
                 return _UNKNOWN
@@ -140,6 +141,11 @@ def _other_method(method: str, methods: Methods) -> Response:
     if method == "OPTIONS":
         return empty(200, allow)
     return text(405, f"method {method} not allowed", allow)
+
+
+def _filled(raw_query: str) -> str:
+    """Return a query, nothing for a bare "?": Go drops it here and keeps it elsewhere."""
+    return raw_query if raw_query != "?" else ""
 
 
 def _redirect(method: str, path: bytes, raw_query: str) -> Response:
