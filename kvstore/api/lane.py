@@ -10,7 +10,6 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from email.utils import formatdate
 from http import HTTPStatus
@@ -258,12 +257,14 @@ async def _with_body(request: web.BaseRequest, wanted: NeedBody, length: int | N
         return wanted.too_large(length)
     if "Expect" in request.headers and request.transport is not None:
         request.transport.write(_CONTINUE)
-    if length is not None and length <= 0:
-        return guarded(wanted.then, b"")
+    content = request.content
+    if content.is_eof() and length is not None:
+        # All of it came with the head, as small bodies do: nothing to wait for.
+        return guarded(wanted.then, content.read_nowait())
     chunks: list[bytes] = []
     size = 0
     try:
-        async for chunk in _chunks(request):
+        while chunk := await content.readany():
             size += len(chunk)
             if size > wanted.limit_bytes:
                 return wanted.too_large(None)
@@ -271,11 +272,6 @@ async def _with_body(request: web.BaseRequest, wanted: NeedBody, length: int | N
     except web.RequestPayloadError:
         return text(500, "unexpected EOF")
     return guarded(wanted.then, b"".join(chunks))
-
-
-async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    while chunk := await request.content.readany():
-        yield chunk
 
 
 async def _compressed(response: Response) -> Response:
