@@ -1,0 +1,27 @@
+"""The deliberate differences from Consul, by name.
+
+Each is described, with its reason, in conformance/NOTES.md.
+A test that meets one states both behaviours, and each is checked on its own store.
+"""
+
+from typing import TypeVar
+
+from .stores import Store
+
+T = TypeVar("T")
+
+RULES = {
+    "cas-identical-wakes": "a CAS write of an identical value moves ModifyIndex and wakes",
+    "unclean-write-in-place": "PUT and DELETE on an unclean path act at the cleaned key, no 301",
+    "exact-wakeups": "a blocking query is answered by a change of what it reads, and only by that",
+    "index-never-back": "the index of a prefix never goes back",
+    "chunked-limit": "limits hold for chunked bodies; chunked session bodies are read",
+    "small-bodies-plain": "bodies under 1,400 bytes are never gzipped",
+    "no-connection-limit": "no limit of 200 connections per client address",
+}
+
+
+def by_intent(store: Store, *, consul: T, kvstore: T, rule: str) -> T:
+    """Return what that store is to answer, where the rule makes the two differ."""
+    assert rule in RULES, f"unknown rule {rule}"
+    return consul if store.name == "consul" else kvstore
