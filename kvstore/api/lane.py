@@ -52,6 +52,8 @@ _EXPECTATION_FAILED = plain(417, close=True)
 # A request line whose target may hold bytes that clients should have escaped. The parser refuses
 # them; Go's does not, and neither curl nor a person types %C3%A9 for é.
 _RAW_TARGET = re.compile(rb"\A[A-Z]+ /[^ \r\n]*(?= HTTP/1\.[01]\r\n)")
+# How much of it is kept for a request that turns out to have a strange method.
+_FIRST_LINE_BYTES_MAX = 4096
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -177,6 +179,7 @@ class _Connection(web.RequestHandler):
 
     def __init__(self, lane: Lane, **options: Any) -> None:
         super().__init__(lane, **options)
+        # The beginning of what came last, for `_strange_method`.
         self._received = b""
 
     def data_received(self, data: bytes) -> None:
@@ -184,7 +187,7 @@ class _Connection(web.RequestHandler):
         # `_waiter`: pending while no request is under way, so `data` begins with a head.
         if not data.isascii() and self._waiter is not None and not self._waiter.done():
             data = _RAW_TARGET.sub(_escape_target, data, count=1)
-        self._received = data
+        self._received = data[:_FIRST_LINE_BYTES_MAX]
         super().data_received(data)
 
     def handle_error(
@@ -244,7 +247,12 @@ def _escape_target(line: re.Match[bytes]) -> bytes:
 async def _wait(waiting: Waiting) -> Response:
     """Wait for a parked query; when the client goes away it is cancelled and forgotten."""
     future: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
-    waiting.parked.on_done(future.set_result)
+
+    def wake(read: Read[Any]) -> None:
+        if not future.done():  # the client may have left a moment ago
+            future.set_result(read)
+
+    waiting.parked.on_done(wake)
     try:
         return waiting.render(await future)
     finally:
