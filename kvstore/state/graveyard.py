@@ -6,9 +6,11 @@ delete leaves a tombstone with its index.
 
 Invariants:
 - a name has at most one tombstone, with the index of its last delete;
-- no index that was ever answered for a prefix is larger than what is answered later. Tombstones
-  are forgotten, oldest first, when there are too many; `floor` then remembers the newest of the
-  forgotten ones and counts for every prefix.
+- tombstones are forgotten, oldest first, when there are too many; `floor` then remembers the
+  newest of the forgotten ones and counts for every prefix.
+
+With them `kv.py` keeps the promise that no index answered for a prefix is larger than what is
+answered later.
 
 Consul forgets its tombstones after 15 minutes and lets the index drop
 (Source: Consul 1.8.7, tombstone_gc.go; contract I8). Ours, since a client cannot tell a lower

@@ -105,7 +105,7 @@ def _delete(tables: Tables, index: int, old: Entry) -> Applied:
 
 
 def delete_tree(tables: Tables, index: int, command: DeleteTree) -> Applied:
-    """Delete everything under a prefix; leaves one tombstone, none for the whole store (I7).
+    """Delete everything under a prefix; leaves one tombstone for all of it (I7).
 
     O(n) in the keys under the prefix.
     """
