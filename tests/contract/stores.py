@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from conformance.overlay.packages import CONSUL, cache_folder
+
 from .wire import (
     ANSWER_WITHIN_S,
     Answer,
@@ -236,8 +238,7 @@ def consul_binary() -> Path:
     """Return where the real Consul should be; nobody promises that it is there."""
     if named := os.environ.get("KVSTORE_CONSUL"):
         return Path(named)
-    cache = os.environ.get("KVSTORE_LAB_CACHE") or Path.home() / ".cache" / "kvstore-lab"
-    return Path(cache) / "consul" / "usr" / "bin" / "consul"
+    return cache_folder() / CONSUL.stem / "usr" / "bin" / "consul"
 
 
 def consul_command(store: Store, ports: list[int]) -> list[str]:
