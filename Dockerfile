@@ -17,7 +17,7 @@ RUN python3 -m venv /opt/kvstore \
 FROM ${BASE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 \
- && rm -rf /var/lib/apt/lists/* \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 8500 --home-dir /data --create-home --shell /usr/sbin/nologin kvstore
 COPY --from=build /opt/kvstore /opt/kvstore
 ENV KVSTORE_HOST=0.0.0.0 KVSTORE_DATA_DIR=/data
