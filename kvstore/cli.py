@@ -40,7 +40,7 @@ class _GoDuration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return nanoseconds."""
-        if isinstance(value, int):
+        if isinstance(value, int):  # the default
             return value
         try:
             ns = parse_duration(str(value))
@@ -49,6 +49,18 @@ class _GoDuration(click.ParamType[int]):
         if ns <= 0:
             self.fail(f"{value!r} is not more than 0", param, ctx)
         return ns
+
+
+class _Name(click.ParamType[str]):
+    """A text that is not empty."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if not value:
+            self.fail("a name must not be empty", param, ctx)
+        return str(value)
 
 
 def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -69,18 +81,32 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
             near = difflib.get_close_matches(field, [str(one) for one in known], n=1)
             hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
             raise click.BadParameter(f"{path} has an unknown setting {name!r}{hint}")
+        kind = _toml_kind(known[field])
+        if type(value).__name__ != kind or "\0" in str(value):
+            expected = {"str": "a text in quotes", "int": "a whole number"}.get(
+                kind, "true or false"
+            )
+            raise click.BadParameter(f"{path} has {name} = {value!r}, expected {expected}")
         defaults[field] = value
     ctx.default_map = defaults
     return path
 
 
+def _toml_kind(param: click.Parameter) -> str:
+    if isinstance(param, click.Option) and param.is_flag:
+        return "bool"
+    return "int" if isinstance(param.type, click.IntRange) else "str"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kvstore")
 def main() -> None:
-    """Serve a key-value store that speaks Consul's KV HTTP API.
+    r"""Serve a key-value store that speaks Consul's KV HTTP API.
 
-    Docker engines up to 20.10 build overlay networks on it, with --cluster-store=consul://HOST:8500
-    and no other change.
+    Docker engines up to 20.10 build overlay networks on it, with no change but a flag:
+
+    \b
+      dockerd --cluster-store=consul://HOST:8500 --cluster-advertise=ENGINE_IP:2376
     """
 
 
@@ -135,6 +161,7 @@ def main() -> None:
 )
 @click.option(
     "--node",
+    type=_Name(),
     default=socket.gethostname,
     show_default="the host's name",
     envvar="KVSTORE_NODE",
@@ -142,6 +169,7 @@ def main() -> None:
 )
 @click.option(
     "--datacenter",
+    type=_Name(),
     default="dc1",
     show_default=True,
     envvar="KVSTORE_DATACENTER",
@@ -206,6 +234,8 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     For Docker:        kvstore serve --host 0.0.0.0 --data-dir /var/lib/kvstore
     and each engine:   dockerd --cluster-store=consul://THIS_HOST:8500 --cluster-advertise=IP:2376
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)  # until the server has something to drain
     set_up_logging(log_format, log_level)
     settings = Settings(
         data_dir=None if dev else data_dir,
@@ -217,7 +247,7 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     )
     try:
         listener = open_listener(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         _give_up(EXIT_CANNOT_LISTEN, _cannot_listen(host, port, error))
     asyncio.run(_serve(settings, listener))
 
@@ -248,18 +278,25 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         _give_up(EXIT_JOURNAL_FAILED, f"{failure}. Check the disk, then start again.")
 
 
+def _leave(_number: int, _frame: object) -> NoReturn:
+    sys.exit(0)
+
+
 def _give_up(code: int, sentence: str) -> NoReturn:
     click.echo(f"kvstore: {sentence}", err=True)
     sys.exit(code)
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> str:
+    own = "Choose an address of this machine with --host."
+    if isinstance(error, UnicodeError):
+        return f"cannot listen on {host}:{port}: that is no host's name. {own}"
     reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
     if error.errno == errno.EADDRINUSE:
         return f"{reason}. Another server has this port: stop it, or choose another with --port."
     if error.errno == errno.EACCES:
         return f"{reason}. Ports below 1024 need root: choose another with --port."
-    return f"{reason}. Choose an address of this machine with --host."
+    return f"{reason}. {own}"
 
 
 def _cannot_start(settings: Settings, error: JournalError | OSError) -> tuple[int, str]:

@@ -12,7 +12,7 @@ import re
 import time
 from dataclasses import replace
 from email.utils import formatdate
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 from typing import Any, cast
 
 from aiohttp import web
@@ -46,8 +46,17 @@ _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
     for status in HTTPStatus
 }
-_HEAD_TOO_LARGE = plain(431, "431 Request Header Fields Too Large", close=True)
-_NO_HOST = plain(400, "400 Bad Request: missing required Host header", close=True)
+
+
+def _go_error(text: str) -> bytes:
+    """Return what Go's server sends, before any handler, for what is no request to it."""
+    head = f"HTTP/1.1 {text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close"
+    return f"{head}\r\n\r\n{text}".encode("ascii")
+
+
+_BAD_REQUEST = _go_error("400 Bad Request")
+_NO_HOST = _go_error("400 Bad Request: missing required Host header")
+_HEAD_TOO_LARGE = _go_error("431 Request Header Fields Too Large")
 _EXPECTATION_FAILED = plain(417, close=True)
 # A request line whose target may hold bytes that clients should have escaped. The parser refuses
 # them; Go's does not, and neither curl nor a person types %C3%A9 for é.
@@ -81,7 +90,7 @@ class Lane(web.Server):
         return _Connection(self, loop=self._loop, **self._kwargs)
 
     def drain(self) -> None:
-        """End idle connections now, and the others after the answer that is under way."""
+        """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
         self._draining = True
         self.pre_shutdown()
 
@@ -127,6 +136,8 @@ class Lane(web.Server):
 
     def outgoing(self, request: web.BaseRequest, response: Response) -> web.StreamResponse:
         """Return what aiohttp takes for a response."""
+        if response is BAD_REQUEST:
+            return _last_words(_BAD_REQUEST)
         keep_alive = request.keep_alive and not (response.close or self._draining)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: %d", request.method, _without_query(request), response.status)
@@ -145,19 +156,18 @@ class Lane(web.Server):
             )
         )
         data = head if request.method == "HEAD" else head + response.body
-        # aiohttp asks of a response what _Outgoing has, and makes a StreamResponse's other fields
-        # only for its own use.
-        return cast(web.StreamResponse, _Outgoing(data, response.status, keep_alive=keep_alive))
+        if request.version < (1, 1):
+            data = data.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        return _outgoing(data, keep_alive=keep_alive)
 
 
 class _Outgoing:
     """A response as finished bytes."""
 
-    __slots__ = ("_data", "keep_alive", "status")
+    __slots__ = ("_data", "keep_alive")
 
-    def __init__(self, data: bytes, status: int, *, keep_alive: bool) -> None:
+    def __init__(self, data: bytes, *, keep_alive: bool) -> None:
         self._data = data
-        self.status = status
         self.keep_alive = keep_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
@@ -170,6 +180,16 @@ class _Outgoing:
 
     async def write_eof(self) -> None:
         """Do nothing: everything has been sent."""
+
+
+def _outgoing(data: bytes, *, keep_alive: bool) -> web.StreamResponse:
+    # aiohttp asks of a response what _Outgoing has; a StreamResponse's other fields are for those
+    # who build one.
+    return cast(web.StreamResponse, _Outgoing(data, keep_alive=keep_alive))
+
+
+def _last_words(data: bytes) -> web.StreamResponse:
+    return _outgoing(data, keep_alive=False)
 
 
 class _Connection(web.RequestHandler):
@@ -202,17 +222,19 @@ class _Connection(web.RequestHandler):
         if not isinstance(lane, Lane):
             raise ConnectionResetError("the client is gone")
         if isinstance(exc, LineTooLong):
-            response = _HEAD_TOO_LARGE
-        elif isinstance(exc, BadHttpMethod):
+            return _last_words(_HEAD_TOO_LARGE)
+        if message is not None and "'Host'" in message:
+            return _last_words(_NO_HOST)
+        if isinstance(exc, BadHttpMethod):
             response = self._strange_method(lane)
-        elif message is not None and "'Host'" in message:
-            response = _NO_HOST
         elif status < 500:
             response = BAD_REQUEST
         else:
             log.error("a bug: a request ended with an error", exc_info=exc)
             response = text(500, "internal error")
-        return lane.outgoing(request, replace(response, compressible=False, close=True))
+        if response is not BAD_REQUEST:
+            response = replace(response, close=True)
+        return lane.outgoing(request, response)
 
     def _strange_method(self, lane: Lane) -> Response:
         """Answer a method that the parser does not know as one that is not allowed (H1)."""
@@ -221,6 +243,9 @@ class _Connection(web.RequestHandler):
         if len(parts) != 3 or not parts[2].startswith(b"HTTP/1."):
             return BAD_REQUEST
         method, target = (part.decode("utf-8", "surrogateescape") for part in parts[:2])
+        if method in HTTPMethod.__members__:
+            # A sound request that came together with what cannot be parsed: not to be done now.
+            return BAD_REQUEST
         answer = lane.route(method, target, CIMultiDict(), None)
         return answer if isinstance(answer, Response) else BAD_REQUEST
 
@@ -263,7 +288,8 @@ async def _with_body(request: web.BaseRequest, wanted: NeedBody, length: int | N
     """Read a body within its limit and go on with it."""
     if length is not None and length > wanted.limit_bytes:
         return wanted.too_large(length)
-    if "Expect" in request.headers and request.transport is not None:
+    awaited = "Expect" in request.headers and length != 0 and request.version >= (1, 1)
+    if awaited and request.transport is not None:
         request.transport.write(_CONTINUE)
     content = request.content
     if content.is_eof() and length is not None:

@@ -29,6 +29,7 @@ _HOME = plain(200, "Consul Agent")
 
 _KV_PREFIX = "/v1/kv/"
 # A target that needs no decoding and no cleaning, but for the two patterns below.
+_SLASHES = re.compile(rb"//+")
 _PLAIN_TARGET = re.compile(r"(/v1/kv/[!$&-.0-9:;=@A-Z_a-z~/]*)(?:\?(.*))?", re.DOTALL)
 
 Methods = Mapping[str, Endpoint]
@@ -96,15 +97,12 @@ class Router:
         self, target: Target, method: str, headers: Mapping[str, str], content_length: int | None
     ) -> Answer:
         path = target.path
-        if target.clean != path and method != "CONNECT":
+        if _writes_in_place(method, target):
             path = target.clean
-            if path + b"/" in self._routes:
-                path += b"/"
-            if method not in ("PUT", "DELETE"):
-                query = target.raw_query
-                return _redirect(method, path, query if path == target.clean else _filled(query))
-            # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
-            # GET and the write is lost.
+        elif target.clean != path and method != "CONNECT":
+            if target.clean + b"/" in self._routes:
+                return _redirect(method, target.clean + b"/", _filled(target.raw_query))
+            return _redirect(method, target.clean, target.raw_query)
         if path == b"/":
             return _HOME
         methods, rest = self._routes.get(path), b""
@@ -134,6 +132,24 @@ class Router:
         if endpoint is None:
             return _other_method(method, methods)
         return guarded(endpoint, Request(method, rest, query, headers, content_length))
+
+
+def _writes_in_place(method: str, target: Target) -> bool:
+    """Return whether an unclean path is served as if it were clean, instead of redirected.
+
+    Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a GET, and
+    the write is lost. Only for doubled slashes in a key, which a store URL with a slash at its end
+    makes: dot segments could lead to another key than the one meant, and nothing but slashes to
+    the whole store.
+    """
+    if method not in ("PUT", "DELETE") or target.clean == target.path:
+        return False
+    collapsed = _SLASHES.sub(b"/", target.path)
+    return (
+        target.clean == collapsed
+        and len(collapsed) > len(_KV_PREFIX)
+        and (collapsed.startswith(_KV_PREFIX.encode()))
+    )
 
 
 def _other_method(method: str, methods: Methods) -> Response:

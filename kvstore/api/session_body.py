@@ -17,11 +17,26 @@ from kvstore.state.entry import ServiceCheck
 __all__ = ["parse_session_body"]
 
 _INT64_MAX = 2**63 - 1
+# Go reads a number it has no type for as a float64, and more digits do not fit.
+_FLOAT64_DIGITS = 309
 _WHITESPACE = " \t\r\n"
 # Half of a surrogate pair, which JSON can spell and UTF-8 cannot.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Source: Consul 1.8.7, lockDelayMinThreshold: smaller numbers are taken for seconds (S4).
 _LOCK_DELAY_THRESHOLD_NS = 1000
+
+
+# How Go says what Python's decoder says.
+_GO_REASONS = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name enclosed in double quotes": (
+        "looking for beginning of object key string"
+    ),
+    "Illegal trailing comma before end of object": "looking for beginning of object key string",
+    "Illegal trailing comma before end of array": "looking for beginning of value",
+    "Expecting ':' delimiter": "after object key",
+    "Expecting ',' delimiter": "after object key:value pair",
+}
 
 
 class _Members(list[tuple[str, Any]]):
@@ -60,18 +75,25 @@ def _decode(body: bytes) -> Any:
     text = body.decode("utf-8", "replace").lstrip(_WHITESPACE)
     if not text:
         raise InvalidRequest("EOF")
-    decoder = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=_Members, parse_int=_parse_int, parse_constant=_refuse_constant
+    )
     try:
         value, _end = decoder.raw_decode(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or "Unterminated" in error.msg:
             raise InvalidRequest("unexpected EOF") from error
-        bad = text[error.pos]
-        reason = error.msg[:1].lower() + error.msg[1:]
-        raise InvalidRequest(f"invalid character {bad!r}: {reason}") from error
+        where = _GO_REASONS.get(error.msg, error.msg.lower())
+        raise InvalidRequest(f"invalid character {text[error.pos]!r} {where}") from error
     except RecursionError as error:
         raise InvalidRequest("exceeded max depth") from error
     return value
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) > _FLOAT64_DIGITS:
+        raise InvalidRequest("json: cannot unmarshal number into Go value of type float64")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> Any:

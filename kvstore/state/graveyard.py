@@ -19,6 +19,8 @@ index from lost data: bounded by count, and the index never drops.
 Knows nothing of entries, sessions or time.
 """
 
+from collections.abc import Iterable
+
 from sortedcontainers import SortedDict
 
 from kvstore.state.prefix import prefix_end
@@ -35,45 +37,52 @@ class Graveyard:
 
     def __init__(self, tombstones_max: int = TOMBSTONES_MAX) -> None:
         self._tombstones_max = tombstones_max
-        # Index of the last delete, by name. A tree's name is its prefix.
+        # Index of the last delete, by name. A tree that was deleted as a whole has one tombstone,
+        # named by its prefix (I7).
         self._tombstones: SortedDict[bytes, int] = SortedDict()
-        # The names that were deleted as whole trees.
-        self._trees: dict[bytes, int] = {}
+        # The same for the keys that went with a tree. Consul does not know them, so they count
+        # only where there is a tombstone: see `latest`.
+        self._gone_with_tree: SortedDict[bytes, int] = SortedDict()
         # The largest index among the forgotten tombstones; 0 while none was forgotten.
         self.floor = 0
 
     def __len__(self) -> int:
-        return len(self._tombstones)
+        return len(self._tombstones) + len(self._gone_with_tree)
 
     def bury(self, key: bytes, index: int) -> None:
         """Remember that `key` was deleted at `index`."""
         self._tombstones[key] = index
-        if len(self._tombstones) > self._tombstones_max:
-            self._forget_oldest_half()
+        self._forget_if_full()
 
-    def bury_tree(self, prefix: bytes, index: int) -> None:
-        """Remember that everything under `prefix` was deleted at `index`."""
-        self._trees[prefix] = index
-        self.bury(prefix, index)
+    def bury_tree(self, prefix: bytes, keys: Iterable[bytes], index: int) -> None:
+        """Remember that `keys`, which is all there was under `prefix`, were deleted at `index`."""
+        if prefix:
+            self._tombstones[prefix] = index
+        self._gone_with_tree.update((key, index) for key in keys)
+        self._forget_if_full()
 
     def latest(self, prefix: bytes) -> int:
-        """Return the index of the last delete under `prefix`, 0 if none is remembered.
+        """Return the index of the last delete under `prefix`, 0 if it has no tombstone.
 
-        A delete of a whole tree above `prefix` counts when something under `prefix` is
-        remembered too (Consul forgets it and answers late; contract B9).
+        What went with a tree above the prefix counts too when the prefix has a tombstone of its
+        own; Consul goes back to that tombstone's index then, and answers late (contract B9).
         O(t) in the tombstones under the prefix.
         """
-        tombstones = self._tombstones
-        under = tombstones.irange(prefix, prefix_end(prefix), inclusive=(True, False))
-        latest: int = max((tombstones[name] for name in under), default=0)
-        if latest and self._trees:
-            for length in range(len(prefix)):
-                latest = max(latest, self._trees.get(prefix[:length], 0))
-        return latest
+        latest = _newest(self._tombstones, prefix)
+        return latest and max(latest, _newest(self._gone_with_tree, prefix))
 
-    def _forget_oldest_half(self) -> None:
-        by_age = sorted(self._tombstones.items(), key=lambda item: item[1])
-        for name, index in by_age[: len(by_age) // 2]:
-            del self._tombstones[name]
-            self._trees.pop(name, None)
-            self.floor = max(self.floor, index)
+    def _forget_if_full(self) -> None:
+        """Forget the oldest half when there are too many."""
+        if len(self) <= self._tombstones_max:
+            return
+        ages = sorted((*self._tombstones.values(), *self._gone_with_tree.values()))
+        self.floor = ages[len(ages) // 2 - 1]
+        for table in (self._tombstones, self._gone_with_tree):
+            for name in [name for name, index in table.items() if index <= self.floor]:
+                del table[name]
+
+
+def _newest(table: "SortedDict[bytes, int]", prefix: bytes) -> int:
+    under = table.irange(prefix, prefix_end(prefix), inclusive=(True, False))
+    newest: int = max((table[name] for name in under), default=0)
+    return newest

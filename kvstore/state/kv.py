@@ -105,7 +105,7 @@ def _delete(tables: Tables, index: int, old: Entry) -> Applied:
 
 
 def delete_tree(tables: Tables, index: int, command: DeleteTree) -> Applied:
-    """Delete everything under a prefix; leaves one tombstone for all of it (I7).
+    """Delete everything under a prefix; leaves one tombstone, none for the whole store (I7).
 
     O(n) in the keys under the prefix.
     """
@@ -114,8 +114,9 @@ def delete_tree(tables: Tables, index: int, command: DeleteTree) -> Applied:
         return Applied(index)
     for entry in doomed:
         tables.remove(entry, index)
-    tables.graveyard.bury_tree(command.prefix, index)
-    return Applied(index, changed_keys=tuple(entry.key for entry in doomed))
+    keys_gone = tuple(entry.key for entry in doomed)
+    tables.graveyard.bury_tree(command.prefix, keys_gone, index)
+    return Applied(index, changed_keys=keys_gone)
 
 
 def lock_key(tables: Tables, index: int, command: LockKey) -> Applied:

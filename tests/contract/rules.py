@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 RULES = {
     "cas-identical-wakes": "a CAS write of an identical value moves ModifyIndex and wakes",
-    "unclean-write-in-place": "PUT and DELETE on an unclean path act at the cleaned key, no 301",
+    "unclean-write-in-place": "PUT and DELETE of a key with doubled slashes act at the clean key",
     "exact-wakeups": "a blocking query is answered by a change of what it reads, and only by that",
     "index-never-back": "the index of a prefix never goes back",
     "chunked-limit": "limits hold for chunked bodies; chunked session bodies are read",

@@ -75,9 +75,9 @@ def test_H7_prefix_route_without_its_slash(store: Store, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("unclean", "clean"),
-    [("a//b", "a/b"), ("a/./c", "a/c"), ("a/x/../d", "a/d"), ("a%2F%2Fe", "a/e"), ("f//", "f/")],
+    [("a//b", "a/b"), ("a%2F%2Fe", "a/e"), ("f//", "f/"), ("/g///h", "g/h")],
 )
-def test_H8_write_to_an_unclean_path(store: Store, prefix: str, unclean: str, clean: str) -> None:
+def test_H8_write_to_doubled_slashes(store: Store, prefix: str, unclean: str, clean: str) -> None:
     """Consul redirects a PUT, which clients then follow as GET; ours writes the cleaned key."""
     answer = store.put(f"{prefix}{unclean}?flags=5", b"v")
     assert answer.status == by_intent(store, consul=301, kvstore=200, rule="unclean-write-in-place")
@@ -93,7 +93,28 @@ def test_H8_write_to_an_unclean_path(store: Store, prefix: str, unclean: str, cl
         )
 
 
-def test_H8_delete_of_an_unclean_path(store: Store, prefix: str) -> None:
+@pytest.mark.parametrize(
+    ("unclean", "clean"), [("a/./c", "a/c"), ("a/x/../d", "a/d"), ("a//x/../e", "a/e")]
+)
+def test_H8_write_with_dot_segments(store: Store, prefix: str, unclean: str, clean: str) -> None:
+    """Both redirect a write with dot segments, and write nothing."""
+    answer = store.put(f"{prefix}{unclean}?flags=5", b"v")
+    assert (answer.status, answer.body) == (301, b"")
+    assert answer.get("Location") == f"/v1/kv/{prefix}{clean}?flags=5"
+    assert store.get(prefix + clean).status == 404
+
+
+@pytest.mark.parametrize("target", ["/v1/kv//", "/v1/kv/{p}..", "/v1/kv/{p}../../kv/", "/v1//kv/"])
+def test_H8_no_delete_of_the_whole_store_by_accident(
+    store: Store, prefix: str, target: str
+) -> None:
+    """Both redirect a recursive delete whose path only cleans up to the whole store."""
+    store.write(f"{prefix}a", b"v")
+    assert store.ask("DELETE", f"{target.format(p=prefix)}?recurse").status == 301
+    assert store.get(f"{prefix}a").status == 200
+
+
+def test_H8_delete_of_doubled_slashes(store: Store, prefix: str) -> None:
     """Consul redirects a DELETE as well; ours deletes the cleaned key."""
     store.write(f"{prefix}a/b", b"v")
     answer = store.delete(f"{prefix}a//b")

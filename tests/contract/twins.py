@@ -62,8 +62,10 @@ class Twins:
         self.history.append(str(call))
         before = self._modify_indexes(call) if "cas" in call.target else None
         targets = [self._fill(call.target, side) for side in (0, 1)]
-        theirs = self._follow(self._send(self.consul, call, targets[0]), call)
+        theirs = self._send(self.consul, call, targets[0])
         ours = self._send(self.kvstore, call, targets[1])
+        if ours.status != 301:
+            theirs = self._follow(theirs, call)
         created = [CREATED.match(answer.body) for answer in (theirs, ours)]
         if any(created):
             ids = [match[1].decode() if match else "none" for match in created]
@@ -152,6 +154,9 @@ class Twins:
         for side, answer in enumerate((theirs, ours)):
             headers = watched(answer)
             headers.pop("X-Consul-Index", None)
+            if "Location" in headers:
+                place = self._without_sessions(headers["Location"].encode("latin-1"), side)
+                headers["Location"] = CAS.sub(b"cas=N", place).decode("latin-1")
             seen.append((answer.status, headers, self._labelled(answer, side)))
         numbers = [self._numbers(answer) for answer in (theirs, ours)]
         if seen[0] != seen[1] or len(numbers[0]) != len(numbers[1]):
@@ -167,12 +172,16 @@ class Twins:
             return DECODE  # S2: only the beginning is promised
         if body.startswith(CONFLICT):
             body = CAS.sub(b"cas=N", body)
-        for number, pair in enumerate(self.sessions):
-            body = body.replace(pair[side].encode(), b"SESSION-%d" % number)
-            body = body.replace(pair[side].upper().encode(), b"SESSION-%d-UPPER" % number)
+        body = self._without_sessions(body, side)
         if SESSION_LIST.match(body):  # sessions are in order of ids, which no two stores share
             body = json.dumps(sorted(json.loads(body), key=lambda each: str(each["ID"]))).encode()
         return body
+
+    def _without_sessions(self, text: bytes, side: int) -> bytes:
+        for number, pair in enumerate(self.sessions):
+            text = text.replace(pair[side].encode(), b"SESSION-%d" % number)
+            text = text.replace(pair[side].upper().encode(), b"SESSION-%d-UPPER" % number)
+        return text
 
     def _numbers(self, answer: Answer) -> list[int]:
         """Return all indexes of an answer, in an order that is the same for both stores."""

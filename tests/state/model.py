@@ -37,7 +37,7 @@ class Change:
     """Something that happened to a key, or to a prefix as a whole."""
 
     index: int
-    kind: Literal["write", "delete", "delete-tree"]
+    kind: Literal["write", "delete", "delete-tree", "gone with a tree"]
     name: bytes
 
 
@@ -106,15 +106,15 @@ class Model:
         deletes = [
             change.index
             for change in self.changes
-            if change.kind != "write" and change.name.startswith(prefix)
+            if change.kind in {"delete", "delete-tree"} and change.name.startswith(prefix)
         ]
-        # Ours (B9): a tree deleted above counts, where the prefix has a tombstone of its own.
-        above = [
+        # Ours (B9): what went with a tree above counts if the prefix has a tombstone of its own.
+        gone = [
             change.index
             for change in self.changes
-            if change.kind == "delete-tree" and prefix.startswith(change.name)
+            if change.kind == "gone with a tree" and change.name.startswith(prefix)
         ]
-        tombstones = deletes + above if deletes else []
+        tombstones = deletes + gone if deletes else []
         indexes = [entry.modify_index for entry in self.tree(prefix)] + tombstones
         return max(indexes) if indexes else self.kv_index()
 
@@ -168,6 +168,7 @@ class Model:
         doomed = self.tree(prefix)
         for entry in doomed:
             del self.entries[entry.key]
+            self.changes.append(Change(index, "gone with a tree", entry.key))
         if doomed:
             self.changes.append(Change(index, "delete-tree", prefix))
         return DONE

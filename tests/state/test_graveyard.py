@@ -69,10 +69,10 @@ def test_keys_of_high_bytes_stay_within_their_prefix() -> None:
 def test_I7_a_tree_is_one_tombstone_under_its_prefix() -> None:
     """A tree's tombstone counts for the prefix and what the prefix starts with."""
     graveyard = Graveyard()
-    graveyard.bury_tree(b"a/", 5)
-    assert len(graveyard) == 1
+    graveyard.bury_tree(b"a/", [b"a/x/1", b"a/x/2"], 5)
     assert graveyard.latest(b"a") == 5
     assert graveyard.latest(b"a/") == 5
+    assert graveyard.latest(b"a/x/") == 0
     assert graveyard.latest(b"b") == 0
 
 
@@ -80,18 +80,19 @@ def test_B9_a_tree_above_counts_where_a_tombstone_is_remembered() -> None:
     """A prefix with a tombstone of its own takes the index of a tree deleted above it."""
     graveyard = Graveyard()
     graveyard.bury(b"a/b/c", 3)
-    graveyard.bury_tree(b"a/", 5)
+    graveyard.bury(b"a/y/z", 4)
+    graveyard.bury_tree(b"a/", [b"a/b/d", b"a/x/1"], 5)
     assert graveyard.latest(b"a/b/") == 5
     assert graveyard.latest(b"a/x") == 0
+    assert graveyard.latest(b"a/y/") == 4, "nothing under it went with the tree"
 
 
 def test_B9_the_whole_store_is_above_everything() -> None:
-    """A delete of the empty prefix counts for every prefix with a tombstone."""
+    """A delete of the empty prefix counts where it deleted something, under a tombstone."""
     graveyard = Graveyard()
     graveyard.bury(b"a", 3)
-    graveyard.bury_tree(b"", 5)
+    graveyard.bury_tree(b"", [b"a1", b"b"], 5)
     assert graveyard.latest(b"a") == 5
-    assert graveyard.latest(b"") == 5
     assert graveyard.latest(b"b") == 0
 
 
@@ -101,7 +102,7 @@ def test_B9_a_deleted_key_above_is_not_a_tree() -> None:
     graveyard.bury(b"a/b", 3)
     graveyard.bury(b"a", 5)
     assert graveyard.latest(b"a/") == 3
-    graveyard.bury_tree(b"a", 7)
+    graveyard.bury_tree(b"a", [b"a/c"], 7)
     graveyard.bury(b"a", 9)
     assert graveyard.latest(b"a/") == 7
 
@@ -130,7 +131,7 @@ def test_a_forgotten_tree_raises_the_floor() -> None:
     """Trees are forgotten like keys, and the floor takes their place."""
     graveyard = Graveyard(4)
     graveyard.bury(b"a", 1)
-    graveyard.bury_tree(b"t/", 2)
+    graveyard.bury_tree(b"t/", [b"t/1"], 2)
     for index, name in enumerate([b"b", b"c", b"d"], start=3):
         graveyard.bury(name, index)
     assert graveyard.latest(b"t/") == 0
@@ -172,10 +173,10 @@ def test_no_delete_is_lost_below_latest_and_floor(
     newest = 0
     for index, (name, is_tree) in enumerate(deletes, start=1):
         if is_tree:
-            graveyard.bury_tree(name, index)
+            graveyard.bury_tree(name, [], index)
         else:
             graveyard.bury(name, index)
-        if name.startswith(prefix):
+        if name.startswith(prefix) and (name or not is_tree):
             newest = index
         assert newest <= max(graveyard.latest(prefix), graveyard.floor) <= index
         assert len(graveyard) <= tombstones_max

@@ -1,0 +1,1 @@
+"""Tests of the HTTP floor: pure parts by tables, endpoints by dispatch, the lane by its socket."""

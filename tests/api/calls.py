@@ -1,0 +1,124 @@
+"""Requests to a router without a socket: whoever brings answers to responses, in its smallest form.
+
+What the aiohttp lane does and any other lane has to do, so these tests hold for every lane.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from multidict import CIMultiDict
+
+from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Writing
+from kvstore.api.identity import Identity
+from kvstore.api.kv import KVEndpoints
+from kvstore.api.query import parse_query
+from kvstore.api.refusals import guarded, refusal
+from kvstore.api.router import Router
+from kvstore.api.session import SessionEndpoints
+from kvstore.api.status import StatusEndpoints
+from kvstore.clock import SystemClock
+from kvstore.duration import NS_PER_S
+from kvstore.engine.admission import SessionRules
+from kvstore.engine.engine import Engine
+from kvstore.errors import KVStoreError
+from kvstore.journal.journal import Journal
+from kvstore.journal.memory import MemoryJournal
+from kvstore.state.applied import Read
+
+__all__ = ["IDENTITY", "Calls", "calling", "endpoints", "head", "read_query"]
+
+IDENTITY = Identity("n1", "b0a1c2d3-0000-1111-2222-333344445555", "dc1", "10.0.0.5", 8500, "0.1.0")
+
+
+def endpoints(
+    engine: Engine, *, adopt_lost_cas: bool = False
+) -> tuple[KVEndpoints, SessionEndpoints, StatusEndpoints]:
+    """Return what a router routes to, over an engine."""
+    return (
+        KVEndpoints(engine, IDENTITY.datacenter, adopt_lost_cas=adopt_lost_cas),
+        SessionEndpoints(engine, IDENTITY.datacenter),
+        StatusEndpoints(engine, IDENTITY),
+    )
+
+
+def head(response: Response) -> dict[str, str]:
+    """Return a response's headers by name; each may stand there once."""
+    lines = response.headers.decode("latin-1").split("\r\n")
+    assert lines.pop() == "", "the last line has its CR LF too"
+    pairs = [line.split(": ", 1) for line in lines]
+    headers = dict(pairs)
+    assert len(headers) == len(pairs)
+    return headers
+
+
+def read_query(raw: str) -> Any:
+    """Return the parameters of a query that decodes."""
+    query = parse_query(raw)
+    assert query is not None
+    return query
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Requests to one router over one engine."""
+
+    engine: Engine
+    router: Router
+
+    def dispatch(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+        """Return the answer to a request's head; names of headers have "_" for "-"."""
+        named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+        return self.router.dispatch(method, target, named, len(body) if body else None)
+
+    async def __call__(
+        self, method: str, target: str, body: bytes = b"", **headers: str
+    ) -> Response:
+        """Return the response to a request."""
+        return await self.finish(self.dispatch(method, target, body, **headers), body)
+
+    async def finish(self, answer: Answer, body: bytes = b"") -> Response:
+        """Bring an answer to its response, as `exchange.py` says."""
+        if isinstance(answer, NeedBody):
+            if len(body) > answer.limit_bytes:
+                return answer.too_large(len(body))
+            answer = guarded(answer.then, body)
+        if isinstance(answer, Waiting):
+            done: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
+            answer.parked.on_done(done.set_result)
+            return answer.render(await done)
+        if isinstance(answer, Writing):
+            try:
+                return answer.render(await answer.outcome)
+            except KVStoreError as error:
+                return refusal(error)
+        assert isinstance(answer, Response)
+        return answer
+
+    async def put(self, key: str, value: bytes = b"v") -> None:
+        """Write a key, which must succeed."""
+        response = await self("PUT", f"/v1/kv/{key}", value)
+        assert (response.status, response.body) == (200, b"true")
+
+    async def create_session(self, body: bytes = b'{"LockDelay":0}') -> str:
+        """Make a session and return its id."""
+        response = await self("PUT", "/v1/session/create", body)
+        assert response.status == 200, response
+        return response.body.decode()[len('{"ID":"') : -len('"}')]
+
+
+@asynccontextmanager
+async def calling(
+    journal: Journal | None = None, *, adopt_lost_cas: bool = False
+) -> AsyncIterator[Calls]:
+    """Run an engine on a journal (a new one in memory) and call it until the block ends."""
+    rules = SessionRules(IDENTITY.node, 10 * NS_PER_S)
+    engine = Engine(journal or MemoryJournal(), SystemClock(), rules)
+    await engine.start()
+    try:
+        yield Calls(engine, Router(*endpoints(engine, adopt_lost_cas=adopt_lost_cas)))
+    finally:
+        await engine.close()
+        engine.state.check()

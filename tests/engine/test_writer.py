@@ -1,0 +1,245 @@
+"""The one writer: journal, then state, then answer; what waits is one batch; and failures."""
+
+import asyncio
+
+import pytest
+from fake_clock import FakeClock, settle
+
+from kvstore.engine.engine import Engine
+from kvstore.engine.lock_delay import LockDelays
+from kvstore.engine.writer import QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX, Writer
+from kvstore.errors import JournalUnwritable, Overloaded, Stopping
+from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX
+from kvstore.state.applied import Applied
+from kvstore.state.command import DeleteKey, SetKey
+from kvstore.state.store import State
+
+from .journals import GatedJournal
+from .store import Store
+
+
+def a_write(number: int) -> SetKey:
+    """Return a write of a key of its own."""
+    return SetKey(b"k%d" % number, b"v", 0)
+
+
+async def test_write_is_neither_answered_nor_read_before_it_is_durable(
+    store: Store, journal: GatedJournal
+) -> None:
+    """While the append is under way nobody sees the write, and no waiter fires."""
+    watching = store.watch_key(b"k1")
+    journal.shut()
+    answer = store.engine.submit(a_write(1))
+    await settle()
+    assert journal.batches[-1] == [a_write(1)]
+    assert not answer.done()
+    assert store.entry(b"k1") is None
+    assert watching.waits
+    journal.open()
+    applied = await answer
+    assert store.entry(b"k1") is not None
+    assert watching.answer.index == applied.index
+
+
+async def test_waiters_fire_before_the_submitter_is_answered(store: Store) -> None:
+    """Who has its answer can rely on everybody else having been told."""
+    watching = store.watch_key(b"k1")
+    future = store.engine.submit(a_write(1))
+    told: list[bool] = []
+    future.add_done_callback(lambda _: told.append(watching.waits))
+    await future
+    await settle()
+    assert told == [False]
+
+
+async def test_what_waits_becomes_one_batch(store: Store, journal: GatedJournal) -> None:
+    """Everything that was submitted while an append was under way shares the next one."""
+    journal.shut()
+    first = store.engine.submit(a_write(0))
+    await settle()
+    rest = [store.engine.submit(a_write(number)) for number in range(1, 50)]
+    await settle()
+    assert journal.batches[1:] == [[a_write(0)]]
+    journal.open()
+    indexes = [applied.index for applied in await asyncio.gather(first, *rest)]
+    assert journal.batches[2:] == [[a_write(number) for number in range(1, 50)]]
+    assert indexes == list(range(2, 52))
+
+
+async def test_batch_is_applied_in_the_order_of_its_submission(store: Store) -> None:
+    """The last of several writes of one key stays, and each has an index of its own."""
+    commands = [SetKey(b"k", b"%d" % number, 0) for number in range(5)] + [DeleteKey(b"other")]
+    outcomes = await asyncio.gather(*[store.engine.submit(one) for one in commands])
+    assert [applied.index for applied in outcomes] == [2, 3, 4, 5, 6, 7]
+    entry = store.entry(b"k")
+    assert entry is not None
+    assert (entry.value, entry.modify_index) == (b"4", 6)
+
+
+async def test_batch_has_at_most_so_many_commands(store: Store, journal: GatedJournal) -> None:
+    """More than that wait for the batch after it."""
+    futures = [store.engine.submit(a_write(number)) for number in range(BATCH_COMMANDS_MAX + 1)]
+    await asyncio.gather(*futures)
+    assert [len(batch) for batch in journal.batches[1:]] == [BATCH_COMMANDS_MAX, 1]
+
+
+async def test_batch_ends_when_it_has_so_many_bytes(store: Store, journal: GatedJournal) -> None:
+    """The command that reaches the bound is the last one in it."""
+    value = bytes(BATCH_BYTES_MAX // 4)
+    futures = [store.engine.submit(SetKey(b"k", value, number)) for number in range(6)]
+    await asyncio.gather(*futures)
+    assert [len(batch) for batch in journal.batches[1:]] == [4, 2]
+
+
+async def test_queue_is_bounded_in_commands(store: Store, journal: GatedJournal) -> None:
+    """One more than it holds is refused at once and never written; then there is room again."""
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    queued = [store.engine.submit(DeleteKey(b"k")) for _ in range(QUEUE_COMMANDS_MAX)]
+    with pytest.raises(Overloaded, match=f"the limit is {QUEUE_COMMANDS_MAX}: try again"):
+        store.engine.submit(a_write(1))
+    journal.open()
+    await asyncio.gather(under_way, *queued)
+    assert store.entry(b"k1") is None
+    assert await store.set(b"k1") == store.last()
+
+
+async def test_queue_is_bounded_in_bytes(store: Store, journal: GatedJournal) -> None:
+    """Large values fill it long before their number does; small writes then still fit."""
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    value = bytes(QUEUE_BYTES_MAX // 4 - 1)
+    queued = [store.engine.submit(SetKey(b"k", value, number)) for number in range(4)]
+    with pytest.raises(Overloaded):
+        store.engine.submit(SetKey(b"kkkk", b"v", 0))
+    queued.append(store.engine.submit(DeleteKey(b"other")))
+    for future in queued:
+        future.cancel()
+    journal.open()
+    await under_way
+    await settle()
+    assert await store.set(b"k1", value) == store.last()
+
+
+async def test_cancelled_submission_is_withdrawn(store: Store, journal: GatedJournal) -> None:
+    """What still waits in the queue is not written."""
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    withdrawn, kept = store.engine.submit(a_write(1)), store.engine.submit(a_write(2))
+    withdrawn.cancel()
+    journal.open()
+    await asyncio.gather(under_way, kept)
+    assert journal.batches[2:] == [[a_write(2)]]
+    assert store.entry(b"k1") is None
+
+
+async def test_cancelled_submission_under_way_is_applied(
+    store: Store, journal: GatedJournal
+) -> None:
+    """What the journal has is the truth, whether or not somebody waits for the answer."""
+    journal.shut()
+    cancelled, kept = store.engine.submit(a_write(1)), store.engine.submit(a_write(2))
+    await settle()
+    cancelled.cancel()
+    journal.open()
+    await kept
+    assert store.entry(b"k1") is not None
+
+
+async def test_queue_of_cancelled_submissions_only_is_no_batch(
+    store: Store, journal: GatedJournal
+) -> None:
+    """Nothing is appended, and the writer goes on with what comes next."""
+    store.engine.submit(a_write(1)).cancel()
+    await settle()
+    await store.set(b"k2")
+    assert [len(batch) for batch in journal.batches[1:]] == [1]
+
+
+async def test_journal_that_fails_fails_all_that_wait(store: Store, journal: GatedJournal) -> None:
+    """What is under way, what is queued and what comes later get the same failure."""
+    await store.set(b"before")
+    before = store.last()
+    journal.shut()
+    under_way = [store.engine.submit(a_write(number)) for number in range(2)]
+    await settle()
+    queued = [store.engine.submit(a_write(number)) for number in range(2, 5)]
+    journal.fail()
+    outcomes = await asyncio.gather(*under_way, *queued, return_exceptions=True)
+    assert all(outcome is store.engine.failure for outcome in outcomes)
+    with pytest.raises(JournalUnwritable, match="No space left on device"):
+        store.engine.submit(a_write(9))
+    assert len(journal.batches) == 3
+    assert store.last() == before
+
+
+async def test_reads_go_on_after_the_journal_failed(store: Store, journal: GatedJournal) -> None:
+    """Both at once and parked; the writer does not end, so nothing stops the server."""
+    await store.set(b"k")
+    journal.fail()
+    with pytest.raises(JournalUnwritable):
+        await store.set(b"k", b"other")
+    entry = store.entry(b"k")
+    assert entry is not None
+    assert entry.value == b"v"
+    watching = store.watch_key(b"k", wait_s=10)
+    failing = asyncio.create_task(store.engine.wait_failed())
+    await settle()
+    assert not failing.done()
+    failing.cancel()
+    store.clock.advance(11)
+    assert watching.answer.value == entry
+
+
+async def test_failure_is_none_while_the_journal_is_sound(
+    engine: Engine, journal: GatedJournal
+) -> None:
+    """And is set by the first failure."""
+    assert engine.failure is None
+    journal.fail()
+    with pytest.raises(JournalUnwritable):
+        await engine.submit(a_write(1))
+    assert engine.failure is not None
+
+
+def make_writer(journal: GatedJournal, clock: FakeClock) -> tuple[Writer, State, list[Applied]]:
+    """Return a writer, its state, and the outcomes it tells of."""
+    state, told = State(), list[Applied]()
+    return Writer(state, journal, clock, LockDelays(clock), told.append), state, told
+
+
+async def test_closed_writer_writes_what_is_queued(journal: GatedJournal, clock: FakeClock) -> None:
+    """`run` returns when all of it is written; nothing more is taken, and that is no failure."""
+    writer, state, told = make_writer(journal, clock)
+    queued = [writer.submit(a_write(number)) for number in range(3)]
+    writer.close()
+    with pytest.raises(Stopping):
+        writer.submit(a_write(9))
+    await writer.run()
+    assert [future.result().index for future in queued] == [1, 2, 3]
+    assert [applied.index for applied in told] == [1, 2, 3]
+    assert state.last_index == 3
+    assert writer.failure is None
+
+
+async def test_idle_writer_ends_when_it_is_closed(journal: GatedJournal, clock: FakeClock) -> None:
+    """It need not be given anything for that."""
+    writer, _, _ = make_writer(journal, clock)
+    running = asyncio.create_task(writer.run())
+    await settle()
+    writer.close()
+    await running
+    assert journal.batches == []
+
+
+async def test_batch_carries_the_time_of_day(store: Store, journal: GatedJournal) -> None:
+    """Of the moment it is written, from the clock."""
+    store.clock.advance(5)
+    await store.set(b"k")
+    assert [record.written_ms for record in journal.replay()] == [
+        1_600_000_000_000,
+        1_600_000_005_000,
+    ]

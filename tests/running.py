@@ -1,0 +1,173 @@
+"""Servers for tests: one inside the test's process, one in a process of its own, and calls to both.
+
+Knows the command line and the socket, nothing of what the answers mean.
+"""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self
+
+from kvstore.listening import open_listener
+from kvstore.server import Server
+from kvstore.settings import Settings
+
+__all__ = ["Answer", "InProcess", "Launch", "Process", "Start", "call", "in_process"]
+
+WITHIN_S = 20.0
+"""Longest wait for what should come at once; generous, since cores are shared."""
+
+_LISTENS = re.compile(r"listens on http://\S+:(\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def index(self) -> int:
+        """The number in X-Consul-Index."""
+        return int(self.headers["X-Consul-Index"])
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def call(port: int, method: str, target: str, body: bytes | None = None) -> Answer:
+    """Send one request on a connection of its own and return the answer; blocks."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
+    try:
+        connection.request(method, target, body)
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.headers), response.read())
+    finally:
+        connection.close()
+
+
+class InProcess:
+    """A server on the test's own event loop, and its port."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.port = server.port
+        self._runs = True
+
+    async def stop(self) -> None:
+        """Stop it in good order; a second call does nothing."""
+        if self._runs:
+            self._runs = False
+            await self.server.stop()
+
+
+@asynccontextmanager
+async def in_process(data_dir: Path | None, **changes: Any) -> AsyncIterator[InProcess]:
+    """Serve a folder (None: memory) on a free port until the block ends."""
+    settings = replace(Settings(data_dir, node="n1"), **changes)
+    listener = open_listener("127.0.0.1", 0)
+    try:
+        server = Server(settings, listener)
+        await server.start()
+        running = InProcess(server)
+        try:
+            yield running
+        finally:
+            await running.stop()
+    finally:
+        listener.close()
+
+
+class Process:
+    """`kvstore serve` in a process of its own; killed at the end of its context."""
+
+    def __init__(
+        self, folder: Path, flags: tuple[str, ...], environment: Mapping[str, str] | None = None
+    ) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("KVSTORE_")}
+        port = () if "--port" in flags or "KVSTORE_PORT" in (environment or {}) else ("--port", "0")
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "kvstore", "serve", *port, *flags],
+            cwd=folder,
+            env={**inherited, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.printed = ""
+        """What it has printed to standard error, as far as it was waited for."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._popen.poll() is None:
+            self._popen.kill()
+        for stream in (self._popen.stdout, self._popen.stderr):
+            assert stream is not None
+            stream.close()
+        self._popen.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._popen.pid
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, once it is ready."""
+        found = _LISTENS.search(self.printed)
+        assert found is not None, f"no greeting in: {self.printed}"
+        return int(found[1])
+
+    def wait_until_ready(self) -> Self:
+        """Read its standard error to the end of its greeting."""
+        while "--cluster-advertise=" not in self.printed:
+            line = self._stderr.readline()
+            assert line, f"it ended before it was ready: {self.printed}"
+            self.printed += line
+        return self
+
+    def call(self, method: str, target: str, body: bytes | None = None) -> Answer:
+        """Send it one request and return the answer."""
+        return call(self.port, method, target, body)
+
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal."""
+        self._popen.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for its end, keep what it still prints, and return its exit code."""
+        out, err = self._popen.communicate(timeout=WITHIN_S)
+        assert out == "", "standard output is not for servers"
+        self.printed += err
+        return self._popen.returncode
+
+    @property
+    def _stderr(self) -> IO[str]:
+        assert self._popen.stderr is not None
+        return self._popen.stderr
+
+
+def parked_call(port: int, target: str) -> socket.socket:
+    """Send a GET that will wait and return its connection, to read the answer from."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S)
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n".encode("ascii"))
+    return connection
+
+
+Start = Callable[..., Awaitable[InProcess]]
+Launch = Callable[..., Process]

@@ -1,0 +1,107 @@
+"""The taxonomy of errors: its tree, and the texts made of fields."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from kvstore import errors
+from kvstore.errors import (
+    InvalidRequest,
+    InvalidSession,
+    InvalidSessionId,
+    InvariantBroken,
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
+    JournalUnwritable,
+    KVStoreError,
+    MissingSession,
+    Overloaded,
+    RequestError,
+    Stopping,
+    UnknownSession,
+)
+
+CLASSES = [getattr(errors, name) for name in errors.__all__]
+
+
+@pytest.mark.parametrize(
+    ("parent", "children"),
+    [
+        (KVStoreError, {RequestError, JournalError, Overloaded, Stopping, InvariantBroken}),
+        (
+            RequestError,
+            {InvalidRequest, InvalidSessionId, MissingSession, UnknownSession, InvalidSession},
+        ),
+        (JournalError, {JournalLocked, JournalCorrupt, JournalUnwritable}),
+    ],
+)
+def test_the_tree(parent: type[KVStoreError], children: set[type[KVStoreError]]) -> None:
+    """Whose fault it is can be told by the branch."""
+    assert set(parent.__subclasses__()) == children
+
+
+def test_the_tree_is_drawn_on_top() -> None:
+    """The module's docstring names every error, at a depth of its place in the tree."""
+    lines = (inspect.getdoc(errors) or "").splitlines()
+    for one in CLASSES:
+        (line,) = [line for line in lines if one.__name__ in line.split()]
+        depth = len(one.__mro__) - len(KVStoreError.__mro__)
+        assert line.index(one.__name__) == 4 * (depth + 1), one.__name__
+
+
+@pytest.mark.parametrize("one", CLASSES)
+def test_every_error_says_when(one: type[KVStoreError]) -> None:
+    """Each has a docstring of its own."""
+    assert one.__doc__
+
+
+FOLDER = Path("/var/lib/kvstore")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (InvalidRequest("which and why"), "which and why"),
+        (InvalidSessionId("UUID must be 36 characters"), "UUID must be 36 characters"),
+        (MissingSession(), "missing session"),
+        (UnknownSession("abc"), 'invalid session "abc"'),
+        (InvalidSession("Must provide Node"), "Must provide Node"),
+        (
+            JournalLocked(FOLDER, "42"),
+            "the data folder /var/lib/kvstore is in use by process 42",
+        ),
+        (
+            JournalLocked(FOLDER, ""),
+            "the data folder /var/lib/kvstore is in use by another process",
+        ),
+        (
+            JournalCorrupt(FOLDER / "1.journal", 32, "checksum"),
+            "the journal is damaged in /var/lib/kvstore/1.journal at offset 32: checksum",
+        ),
+        (
+            JournalUnwritable(FOLDER / "1.journal", "No space left on device"),
+            "the journal cannot be written: /var/lib/kvstore/1.journal: No space left on device",
+        ),
+        (Overloaded(9), "too many writes are waiting, the limit is 9: try again"),
+        (Stopping(), "the server is stopping"),
+        (InvariantBroken("what"), "what"),
+    ],
+)
+def test_texts_are_made_of_fields(error: KVStoreError, text: str) -> None:
+    """People read a sentence; programs read the fields."""
+    assert str(error) == text
+
+
+def test_fields() -> None:
+    """What is in the sentence can be had without taking it apart."""
+    corrupt = JournalCorrupt(FOLDER, 32, "checksum")
+    assert (corrupt.path, corrupt.offset, corrupt.reason) == (FOLDER, 32, "checksum")
+    locked = JournalLocked(FOLDER, "42")
+    assert (locked.folder, locked.holder) == (FOLDER, "42")
+    unwritable = JournalUnwritable(FOLDER, "full")
+    assert (unwritable.path, unwritable.reason) == (FOLDER, "full")
+    assert UnknownSession("abc").session_id == "abc"
+    assert InvalidSessionId("rule").reason == "rule"
+    assert Overloaded(9).limit == 9
