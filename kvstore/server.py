@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 import time
+from contextlib import suppress
 
 from kvstore import __version__
 from kvstore.api.identity import Identity
@@ -85,7 +86,8 @@ class Server:
         try:
             await engine.start()
         except BaseException:
-            await journal.close()
+            with suppress(JournalUnwritable):  # what is on its way says more
+                await engine.close()
             raise
         state = engine.state
         log.info(

@@ -137,10 +137,10 @@ class Engine:
         Raises JournalUnwritable when the journal's end could not be written, or had failed before.
         """
         self._parking.close()
-        self._expiry.close()
         self._writer.close()
         if self._writing is not None:
             await self._writing
+        self._expiry.close()
         await self._journal.close()
         if self._writer.failure is not None:
             raise self._writer.failure
@@ -158,7 +158,7 @@ class Engine:
         try:
             self._writer.submit(DestroySession(session_id)).add_done_callback(_forget_outcome)
         except KVStoreError as error:
-            log.warning("session %s has run out and cannot be destroyed: %s", session_id, error)
+            log.debug("session %s has run out and cannot be destroyed yet: %s", session_id, error)
             return False
         log.info("session %s has run out", session_id)
         return True

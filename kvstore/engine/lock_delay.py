@@ -6,7 +6,6 @@ L9 allows both).
 """
 
 from collections.abc import Iterable
-from functools import partial
 
 from kvstore.clock import Clock
 
@@ -16,36 +15,35 @@ __all__ = ["LOCK_DELAY_MAX_S", "LockDelays"]
 LOCK_DELAY_MAX_S = 60.0
 
 
+# Ended delays are swept out when there are twice as many keys as after the last sweep, and at
+# least these.
+_SWEEP_KEYS_MIN = 64
+
+
 class LockDelays:
     """The keys of one engine that may not be acquired yet."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._deadlines: dict[bytes, float] = {}
-
-    def __len__(self) -> int:
-        """Return the number of keys under lock-delay."""
-        return len(self._deadlines)
+        self._sweep_at = _SWEEP_KEYS_MIN
 
     def start(self, keys: Iterable[bytes], delay_s: float) -> None:
         """Put keys under lock-delay; a delay of 0 or less is none."""
         if delay_s <= 0:
             return
-        delayed = tuple(keys)
-        if not delayed:
-            return
         deadline = self._clock.monotonic() + min(delay_s, LOCK_DELAY_MAX_S)
-        for key in delayed:
+        for key in keys:
             self._deadlines[key] = max(deadline, self._deadlines.get(key, deadline))
-        self._clock.call_at(deadline, partial(self._end, delayed))
+        if len(self._deadlines) >= self._sweep_at:
+            self._sweep()
 
     def covers(self, key: bytes) -> bool:
         """Return whether `key` may not be acquired yet."""
         deadline = self._deadlines.get(key)
         return deadline is not None and self._clock.monotonic() < deadline
 
-    def _end(self, keys: tuple[bytes, ...]) -> None:
+    def _sweep(self) -> None:
         now = self._clock.monotonic()
-        for key in keys:
-            if self._deadlines.get(key, now + 1) <= now:
-                del self._deadlines[key]
+        self._deadlines = {key: at for key, at in self._deadlines.items() if now < at}
+        self._sweep_at = max(_SWEEP_KEYS_MIN, 2 * len(self._deadlines))

@@ -1,10 +1,10 @@
-"""Command ⇄ msgpack array `[opcode, field, ...]`, the fields in the order of the dataclass.
+"""Commands ⇄ msgpack: each an array `[opcode, field, ...]`, fields in the dataclass's order.
 
 An opcode is never given a second meaning: a command that gets another field gets a new opcode,
 and the old one stays readable. The table is part of docs/journal-format.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgpack
@@ -97,32 +97,22 @@ _UNICODE_ERRORS = "surrogateescape"
 
 
 def encode_commands(commands: Sequence[Command]) -> bytes:
-    """Return the body of a batch: one msgpack array after the other."""
-    packer = msgpack.Packer(unicode_errors=_UNICODE_ERRORS, autoreset=False)
-    for command in commands:
-        opcode, fields = _ENCODE[type(command)]
-        packer.pack((opcode, *fields(command)))
-    return bytes(packer.getbuffer())
+    """Return the body of a batch: a msgpack array of commands."""
+    packed = [(opcode, *fields(one)) for one in commands for opcode, fields in [_ENCODE[type(one)]]]
+    body: bytes = msgpack.packb(packed, unicode_errors=_UNICODE_ERRORS)
+    return body
 
 
-def decode_commands(body: bytes) -> Iterator[Command]:
-    """Yield the commands of a batch's body.
+def decode_commands(body: bytes) -> list[Command]:
+    """Return the commands of a batch's body.
 
-    Raises UnreadableCommand on the first that this version does not know or cannot read; the
+    Raises UnreadableCommand when there is one that this version does not know or cannot read; the
     checksum has been verified before, so this is a newer format or a bug, not damage.
     """
-    size = len(body)
-    unpacker = msgpack.Unpacker(unicode_errors=_UNICODE_ERRORS, max_buffer_size=max(size, 1))
-    unpacker.feed(body)
     try:
-        for opcode, *fields in unpacker:
-            decode = _DECODE.get(opcode)
-            if decode is None:
-                raise UnreadableCommand(f"opcode {opcode!r} is unknown to this version")
-            yield decode(fields)
+        packed = msgpack.unpackb(body, unicode_errors=_UNICODE_ERRORS)
+        return [_DECODE[opcode](fields) for opcode, *fields in packed]
+    except KeyError as error:
+        raise UnreadableCommand(f"opcode {error} is unknown to this version") from error
     except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:
-        if isinstance(error, UnreadableCommand):
-            raise
-        raise UnreadableCommand(f"not a command: {error}") from error
-    if unpacker.tell() != size:
-        raise UnreadableCommand("the last command is incomplete")
+        raise UnreadableCommand(f"not a list of commands: {error}") from error

@@ -84,9 +84,7 @@ class FolderDisk:
     def __init__(self, folder: Path) -> None:
         """Take the folder. Raises JournalLocked, or OSError when it cannot be made or written."""
         self.folder = folder
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
-            _sync_folder(folder.parent)
+        _make_folder(folder)
         self._lock_fd = _lock(folder)
 
     def names(self) -> list[str]:
@@ -124,6 +122,15 @@ class FolderDisk:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those it is in, and sync each name: without it the data has no path."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.absolute().parent)
+    folder.mkdir(mode=0o700)
+    _sync_folder(folder.absolute().parent)
 
 
 def _sync_folder(folder: Path) -> None:

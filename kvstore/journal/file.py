@@ -12,6 +12,7 @@ Knows bytes, files and the order of records; not what a command does.
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_com
 from kvstore.journal.disk import Disk, SegmentFile
 from kvstore.journal.frame import (
     SEGMENT_HEADER_BYTES,
+    BadHeader,
     Damage,
     Frame,
     SegmentHeader,
@@ -40,7 +42,7 @@ log = logging.getLogger(__name__)
 
 # Big enough that a new file is rare, small enough to read one whole into memory at the start.
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
-_SUFFIX = ".journal"
+_SEGMENT_NAME = re.compile(r"[0-9]{20}\.journal")
 
 
 @dataclass(slots=True)
@@ -48,9 +50,9 @@ class _Active:
     """The segment that is being written."""
 
     name: str
+    header: SegmentHeader
     file: SegmentFile
     size_bytes: int
-    salt: int
     # Whether its last frame is a seal, so that a restart without writes leaves no second one.
     sealed: bool
 
@@ -83,7 +85,7 @@ class FileJournal:
         the file and the offset, and JournalUnwritable when the tail cannot be cut or the next
         segment not be made.
         """
-        names = [name for name in self._disk.names() if name.endswith(_SUFFIX)]
+        names = [name for name in self._disk.names() if _SEGMENT_NAME.fullmatch(name)]
         newest: tuple[str, SegmentHeader, Frame | None] | None = None
         for position, name in enumerate(names):
             data = self._disk.read(name)
@@ -101,12 +103,13 @@ class FileJournal:
     def _segment_header(self, name: str, data: bytes, *, is_newest: bool) -> SegmentHeader | None:
         """Return a segment's header; None for one whose making a crash cut short."""
         header = decode_segment_header(data)
-        if isinstance(header, str):
-            # Its name became durable only with its header, so nothing was ever written behind it.
-            if is_newest and not data[SEGMENT_HEADER_BYTES:].strip(b"\0"):
+        if isinstance(header, BadHeader):
+            # Its header is synced before a frame is written, so nothing was ever behind it.
+            empty = not data[SEGMENT_HEADER_BYTES:].strip(b"\0")
+            if is_newest and empty and not header.is_whole:
                 self._drop_unfinished(name, len(data))
                 return None
-            raise JournalCorrupt(self._disk.folder / name, 0, header)
+            raise JournalCorrupt(self._disk.folder / name, 0, header.reason)
         if header.first_index != self._next_index:
             raise JournalCorrupt(
                 self._disk.folder / name,
@@ -152,17 +155,16 @@ class FileJournal:
             raise self._unwritable(name, error) from error
 
     def _records(self, name: str, frame: Frame) -> Iterator[Record]:
-        found = 0
         try:
-            for command in decode_commands(frame.body):
-                yield Record(self._next_index, frame.written_ms, command)
-                self._next_index += 1
-                found += 1
+            commands = decode_commands(frame.body) if frame.command_count else []
         except UnreadableCommand as error:
             raise JournalCorrupt(self._disk.folder / name, frame.offset, str(error)) from error
-        if found != frame.command_count:
-            reason = f"expected {frame.command_count} commands, found {found}"
+        if len(commands) != frame.command_count:
+            reason = f"expected {frame.command_count} commands, found {len(commands)}"
             raise JournalCorrupt(self._disk.folder / name, frame.offset, reason)
+        for command in commands:
+            yield Record(self._next_index, frame.written_ms, command)
+            self._next_index += 1
 
     def _start_writing(self, newest: tuple[str, SegmentHeader, Frame | None] | None) -> None:
         if newest is None:
@@ -173,12 +175,16 @@ class FileJournal:
         sealed = last is not None and last.command_count == 0
         try:
             file = self._disk.append_to(name)
+            # What was replayed may be in the kernel's memory only, if the process before us was
+            # killed between a write and its sync; it is about to be readable.
+            file.sync()
+            self._disk.sync_folder()
         except OSError as error:
             raise self._unwritable(name, error) from error
-        self._active = _Active(name, file, size_bytes, header.salt, sealed)
+        self._active = _Active(name, header, file, size_bytes, sealed)
 
     def _new_segment(self, written_ms: int) -> _Active:
-        name = f"{self._next_index:020d}{_SUFFIX}"
+        name = f"{self._next_index:020d}.journal"
         header = SegmentHeader(self._next_index, written_ms, secrets.randbits(32))
         try:
             file = self._disk.create(name)
@@ -187,39 +193,62 @@ class FileJournal:
             self._disk.sync_folder()
         except OSError as error:
             raise self._unwritable(name, error) from error
-        return _Active(name, file, SEGMENT_HEADER_BYTES, header.salt, sealed=False)
+        return _Active(name, header, file, SEGMENT_HEADER_BYTES, sealed=False)
 
     async def append(self, commands: Sequence[Command], written_ms: int) -> int:
         """Make a batch last; see `Journal.append`. One write and one sync."""
         if self._failure is not None:
             raise self._failure
+        if self._closed:
+            raise InvariantBroken("the journal is written after it was closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._append, commands, written_ms)
 
     def _append(self, commands: Sequence[Command], written_ms: int) -> int:
-        first = self._next_index
-        self._write(encode_commands(commands), len(commands), written_ms)
-        self._next_index = first + len(commands)
-        return first
-
-    def _write(self, body: bytes, count: int, written_ms: int) -> None:
         active = self._active
         if active is None:
-            raise InvariantBroken("the journal is written before it was replayed, or after close")
-        if active.size_bytes + len(body) > self._segment_bytes_max and (
-            active.size_bytes > SEGMENT_HEADER_BYTES
-        ):
-            active.file.close()
-            active = self._active = self._new_segment(written_ms)
-        frame = encode_frame(active.salt, self._next_index, written_ms, count, body)
+            raise InvariantBroken("the journal is written before it was replayed")
+        body = encode_commands(commands)
+        is_full = active.size_bytes + len(body) > self._segment_bytes_max
+        if is_full and active.header.first_index != self._next_index:
+            active = self._rotate(active, written_ms)
+        self._write(active, body, len(commands), written_ms)
+        if self._sync:
+            self._sync_segment(active)
+        first = self._next_index
+        self._next_index += len(commands)
+        return first
+
+    def _rotate(self, full: _Active, written_ms: int) -> _Active:
+        """Begin the next segment; the full one is synced, whatever the setting."""
+        self._sync_segment(full)
+        self._active = None
+        full.file.close()
+        self._active = self._new_segment(written_ms)
+        return self._active
+
+    def _write(self, active: _Active, body: bytes, count: int, written_ms: int) -> None:
+        # A seal is written when everything is synced, every other frame only if we sync at all.
+        frame = encode_frame(
+            active.header.salt,
+            self._next_index,
+            written_ms,
+            count,
+            body,
+            synced_before=self._sync or count == 0,
+        )
         try:
             active.file.write(frame)
-            if self._sync:
-                active.file.sync()
         except OSError as error:
             raise self._unwritable(active.name, error) from error
         active.size_bytes += len(frame)
         active.sealed = count == 0
+
+    def _sync_segment(self, active: _Active) -> None:
+        try:
+            active.file.sync()
+        except OSError as error:
+            raise self._unwritable(active.name, error) from error
 
     def _unwritable(self, name: str, error: OSError) -> JournalUnwritable:
         reason = error.strerror or str(error)
@@ -249,9 +278,7 @@ class FileJournal:
         active = self._active
         if active is None or self._failure is not None or active.sealed:
             return
-        self._write(b"", 0, 0)
         if not self._sync:
-            try:
-                active.file.sync()
-            except OSError as error:
-                raise self._unwritable(active.name, error) from error
+            self._sync_segment(active)
+        self._write(active, b"", 0, 0)
+        self._sync_segment(active)

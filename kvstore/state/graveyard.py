@@ -72,11 +72,12 @@ class Graveyard:
         return latest and max(latest, _newest(self._gone_with_tree, prefix))
 
     def _forget_if_full(self) -> None:
-        """Forget the oldest half when there are too many."""
-        if len(self) <= self._tombstones_max:
+        """Forget the oldest half when there are too many, or more after a large tree."""
+        count = len(self)
+        if count <= self._tombstones_max:
             return
         ages = sorted((*self._tombstones.values(), *self._gone_with_tree.values()))
-        self.floor = ages[len(ages) // 2 - 1]
+        self.floor = ages[max(count // 2, count - self._tombstones_max) - 1]
         for table in (self._tombstones, self._gone_with_tree):
             for name in [name for name, index in table.items() if index <= self.floor]:
                 del table[name]
