@@ -101,13 +101,13 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kvstore")
 def main() -> None:
-    r"""Serve a key-value store that speaks Consul's KV HTTP API.
+    """Serve a key-value store that speaks Consul's KV HTTP API.
 
     Docker engines up to 20.10 build overlay networks on it, with no change but a flag:
 
     \b
       dockerd --cluster-store=consul://HOST:8500 --cluster-advertise=ENGINE_IP:2376
-    """
+    """  # noqa: D301 - \\b is the character that tells click to leave the lines as they are
 
 
 @main.command(
@@ -227,13 +227,13 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     log_format: LogFormat,
     log_level: str,
 ) -> None:
-    r"""Run the server until it is told to stop (SIGTERM or Ctrl-C).
+    """Run the server until it is told to stop (SIGTERM or Ctrl-C).
 
     \b
     Try it:            kvstore serve --dev
     For Docker:        kvstore serve --host 0.0.0.0 --data-dir /var/lib/kvstore
     and each engine:   dockerd --cluster-store=consul://THIS_HOST:8500 --cluster-advertise=IP:2376
-    """
+    """  # noqa: D301 - as above
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)  # until the server has something to drain
     set_up_logging(log_format, log_level)
