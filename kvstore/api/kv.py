@@ -4,6 +4,7 @@ The order of checks is Consul's and can be seen by clients: G6 for reads, P6 and
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,11 +13,13 @@ from kvstore.api.gotext import parse_uint64
 from kvstore.api.params import check_datacenter, check_namespace, parse_read
 from kvstore.api.query import Query, ReadOptions
 from kvstore.api.refusals import refusal
-from kvstore.api.render import render_entries, render_entry, render_keys
+from kvstore.api.render import render_entries, render_keys
 from kvstore.api.responses import index_headers, json_response, not_found, raw_value, text
+from kvstore.api.target import KV_PREFIX, parse_target
 from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
 from kvstore.engine.watch import Scope, ScopeKind
+from kvstore.errors import InvalidRequest
 from kvstore.state.applied import Applied, Read
 from kvstore.state.command import (
     CasKey,
@@ -59,17 +62,19 @@ class KVEndpoints:
             return _MISSING_KEY
         check_namespace(request)
         check_datacenter(request, self._datacenter)
-        tree = Scope(ScopeKind.TREE, key)
+        tree, spelling = Scope(ScopeKind.TREE, key), _spelling(request)
         if wants_keys:
             separator = query.get_bytes("separator") or query.get_bytes("seperator")
-            render_names = partial(_render_keys, query, key)
+            render_names = partial(_render_keys, query, key, spelling)
             return self._read(lambda: state.keys(key, separator), tree, options, render_names)
         if wants_tree:
             return self._read(
-                lambda: state.get_tree(key), tree, options, partial(_render_tree, query)
+                lambda: state.get_tree(key), tree, options, partial(_render_tree, query, spelling)
             )
         one = Scope(ScopeKind.KEY, key)
-        return self._read(lambda: state.get(key), one, options, partial(_render_one, query))
+        return self._read(
+            lambda: state.get(key), one, options, partial(_render_one, query, spelling)
+        )
 
     def _read(
         self,
@@ -131,28 +136,67 @@ class KVEndpoints:
         return Writing(self._engine.submit(command), partial(_render_outcome, query))
 
 
-def _render_one(query: Query, read: Read[Entry | None]) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How a client spells the key or prefix it asked for, when that is not how it is stored."""
+
+    stored: bytes
+    spelled: bytes
+
+    def respell(self, key: bytes) -> bytes:
+        return self.spelled + key[len(self.stored) :]
+
+
+def _spelling(request: Request) -> _Spelling | None:
+    """Return the spelling of a client that was redirected here because of doubled slashes.
+
+    Ours (rule unclean-write-in-place): libnetwork looks in the answer for the keys it asked for,
+    and dockerd panics when they are spelled otherwise. Go's client says in Referer what it asked
+    for at first.
+    """
+    referer = request.headers.get("Referer")
+    if referer is None:
+        return None
+    try:
+        asked = parse_target(referer)
+    except InvalidRequest:
+        return None
+    if not asked.doubles_slashes_of_a_key or asked.clean != KV_PREFIX + request.rest:
+        return None
+    return _Spelling(request.rest, asked.path[len(KV_PREFIX) :])
+
+
+def _render_one(query: Query, spelling: _Spelling | None, read: Read[Entry | None]) -> Response:
     headers = index_headers(read.index)
     entry = read.value
     if entry is None:
         return not_found(headers)
     if "raw" in query:
         return raw_value(entry.value, headers)
-    return json_response(query, b"[" + render_entry(entry) + b"]", headers)
+    return json_response(query, render_entries(_respelled([entry], spelling)), headers)
 
 
-def _render_tree(query: Query, read: Read[list[Entry]]) -> Response:
+def _render_tree(query: Query, spelling: _Spelling | None, read: Read[list[Entry]]) -> Response:
     headers = index_headers(read.index)
     if not read.value:
         return not_found(headers)
-    return json_response(query, render_entries(read.value), headers)
+    return json_response(query, render_entries(_respelled(read.value, spelling)), headers)
 
 
-def _render_keys(query: Query, prefix: bytes, read: Read[list[bytes]]) -> Response:
+def _respelled(entries: list[Entry], spelling: _Spelling | None) -> list[Entry]:
+    if spelling is None:
+        return entries
+    return [replace(one, key=spelling.respell(one.key), rendered=None) for one in entries]
+
+
+def _render_keys(
+    query: Query, prefix: bytes, spelling: _Spelling | None, read: Read[list[bytes]]
+) -> Response:
     headers = index_headers(read.index)
     if not read.value and prefix:
         return not_found(headers)
-    return json_response(query, render_keys(read.value), headers)
+    names = read.value if spelling is None else [spelling.respell(name) for name in read.value]
+    return json_response(query, render_keys(names), headers)
 
 
 def _render_outcome(query: Query, applied: Applied) -> Response:

@@ -15,7 +15,7 @@ from kvstore.api.refusals import guarded
 from kvstore.api.responses import empty, plain, redirect, text
 from kvstore.api.session import SessionEndpoints
 from kvstore.api.status import StatusEndpoints
-from kvstore.api.target import Target, parse_target, redirect_location
+from kvstore.api.target import KV_PREFIX, Target, parse_target, redirect_location
 from kvstore.errors import InvalidRequest
 
 __all__ = ["BAD_REQUEST", "Router"]
@@ -27,9 +27,7 @@ _UNPRINTABLE = plain(400)
 _UNDECODABLE_QUERY = empty(500)
 _HOME = plain(200, "Consul Agent")
 
-_KV_PREFIX = "/v1/kv/"
 # A target that needs no decoding and no cleaning, but for the two patterns below.
-_SLASHES = re.compile(rb"//+")
 _PLAIN_TARGET = re.compile(r"(/v1/kv/[!$&-.0-9:;=@A-Z_a-z~/]*)(?:\?(.*))?", re.DOTALL)
 
 Methods = Mapping[str, Endpoint]
@@ -44,7 +42,7 @@ class Router:
         self._kv: Methods = {"GET": kv.get, "PUT": kv.put, "DELETE": kv.delete}
         # Patterns that match by prefix end in "/"; the rest match exactly.
         self._routes: dict[bytes, Methods] = {
-            b"/v1/kv/": self._kv,
+            KV_PREFIX: self._kv,
             b"/v1/session/create": {"PUT": sessions.create},
             b"/v1/session/destroy/": {"PUT": sessions.destroy},
             b"/v1/session/renew/": {"PUT": sessions.renew},
@@ -81,7 +79,7 @@ class Router:
         if plain_target is not None:
             path, raw_query = plain_target.groups("")
             if "//" not in path and "/." not in path:
-                key = path[len(_KV_PREFIX) :].encode("ascii")
+                key = path[len(KV_PREFIX) :].encode("ascii")
                 return self._call(self._kv, method, key, raw_query, headers, content_length)
         if method == "OPTIONS" and raw_target == "*":
             return plain(200)
@@ -97,7 +95,9 @@ class Router:
         self, target: Target, method: str, headers: Mapping[str, str], content_length: int | None
     ) -> Answer:
         path = target.path
-        if _writes_in_place(method, target):
+        if method in ("PUT", "DELETE") and target.doubles_slashes_of_a_key:
+            # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
+            # GET, and the write is lost.
             path = target.clean
         elif target.clean != path and method != "CONNECT":
             if target.clean + b"/" in self._routes:
@@ -132,24 +132,6 @@ class Router:
         if endpoint is None:
             return _other_method(method, methods)
         return guarded(endpoint, Request(method, rest, query, headers, content_length))
-
-
-def _writes_in_place(method: str, target: Target) -> bool:
-    """Return whether an unclean path is served as if it were clean, instead of redirected.
-
-    Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a GET, and
-    the write is lost. Only for doubled slashes in a key, which a store URL with a slash at its end
-    makes: dot segments could lead to another key than the one meant, and nothing but slashes to
-    the whole store.
-    """
-    if method not in ("PUT", "DELETE") or target.clean == target.path:
-        return False
-    collapsed = _SLASHES.sub(b"/", target.path)
-    return (
-        target.clean == collapsed
-        and len(collapsed) > len(_KV_PREFIX)
-        and (collapsed.startswith(_KV_PREFIX.encode()))
-    )
 
 
 def _other_method(method: str, methods: Methods) -> Response:

@@ -9,8 +9,10 @@ from functools import lru_cache
 from kvstore.api.gotext import is_printable, path_escape, path_unescape
 from kvstore.errors import InvalidRequest
 
-__all__ = ["Target", "parse_target", "redirect_location"]
+__all__ = ["KV_PREFIX", "Target", "parse_target", "redirect_location"]
 
+KV_PREFIX = b"/v1/kv/"
+_SLASHES = re.compile(rb"//+")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", re.DOTALL)
 
 
@@ -24,6 +26,20 @@ class Target:
     raw_query: str
     # `path` without empty and dot segments; the same when it has none.
     clean: bytes
+
+    @property
+    def doubles_slashes_of_a_key(self) -> bool:
+        """Whether this names a key, and would do so cleanly but for doubled slashes.
+
+        Dot segments could lead to another key than the one meant, and nothing but slashes behind
+        the prefix to the whole store: neither counts.
+        """
+        return (
+            self.clean != self.path
+            and self.clean == _SLASHES.sub(b"/", self.path)
+            and self.clean.startswith(KV_PREFIX)
+            and self.clean != KV_PREFIX
+        )
 
     @property
     def printable(self) -> bool:
