@@ -1,5 +1,6 @@
 """Fixtures for all floors: servers in the test's own process, and servers in one of their own."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -43,3 +44,14 @@ def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process
     """Run one server on a folder for all tests of a module; keep to keys of your own."""
     with Process(tmp_path_factory.mktemp("shared"), ()) as process:
         yield process.wait_until_ready()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped and why, a line for each reason and not for each test."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"SKIPPED {count}: {reason}")

@@ -42,7 +42,7 @@ class Router:
         self._kv: Methods = {"GET": kv.get, "PUT": kv.put, "DELETE": kv.delete}
         # Patterns that match by prefix end in "/"; the rest match exactly.
         self._routes: dict[bytes, Methods] = {
-            KV_PREFIX: self._kv,
+            b"/v1/kv/": self._kv,
             b"/v1/session/create": {"PUT": sessions.create},
             b"/v1/session/destroy/": {"PUT": sessions.destroy},
             b"/v1/session/renew/": {"PUT": sessions.renew},

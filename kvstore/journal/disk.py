@@ -126,7 +126,7 @@ class FolderDisk:
 
 def _make_folder(folder: Path) -> None:
     """Make a folder and those it is in, and sync each name: without it the data has no path."""
-    if folder.is_dir():
+    if folder.exists():
         return
     _make_folder(folder.absolute().parent)
     folder.mkdir(mode=0o700)
