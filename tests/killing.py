@@ -1,22 +1,17 @@
-"""A server process to be killed, and clients that remember every answer they had from it."""
+"""Clients of a server that is killed: they remember every answer they had from it."""
 
 import http.client
 import itertools
 import json
-import re
-import subprocess
-import sys
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-__all__ = ["Acknowledged", "Client", "Counter", "Entry", "Process", "Writer"]
+from running import WITHIN_S
 
-_ANSWER_WITHIN_S = 20.0
-_LISTENS = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
+__all__ = ["Acknowledged", "Client", "Counter", "Entry", "Writer"]
 
 
 @dataclass(frozen=True)
@@ -28,44 +23,11 @@ class Entry:
     modify_index: int
 
 
-class Process:
-    """One run of the server on a folder, on a port of its own choice."""
-
-    def __init__(self, folder: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "kvstore", "serve", "--port", "0", "--data-dir", str(folder)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.port = self._read_port()
-
-    def _read_port(self) -> int:
-        assert self._process.stderr is not None
-        said = []
-        for line in self._process.stderr:
-            said.append(line)
-            found = _LISTENS.search(line)
-            if found:
-                return int(found[1])
-        raise RuntimeError(f"the server did not start: {''.join(said)}")
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL; harmless when it has ended."""
-        self._process.kill()
-        self._process.communicate()
-
-    def stop(self) -> int:
-        """End it with SIGTERM and return its exit code."""
-        self._process.terminate()
-        self._process.communicate(timeout=_ANSWER_WITHIN_S)
-        return self._process.returncode
-
-
 class Client:
     """One connection to a server; raises OSError or HTTPException when the server is gone."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_WITHIN_S)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)
 
     def put(self, target: str, body: str) -> bool:
         """PUT, and return the server's yes or no."""
@@ -109,7 +71,7 @@ class Acknowledged:
     def wait_for(self, count: int) -> bool:
         """Wait until there are so many; False when that takes far too long."""
         with self._more:
-            return self._more.wait_for(lambda: self._count >= count, _ANSWER_WITHIN_S)
+            return self._more.wait_for(lambda: self._count >= count, WITHIN_S)
 
 
 @dataclass

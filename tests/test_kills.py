@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from killing import Acknowledged, Client, Counter, Entry, Process, Writer
+from killing import Acknowledged, Client, Counter, Entry, Writer
+from running import Process
 
 KILLS = int(os.environ.get("KVSTORE_KILLS", "12"))
 SEED = int(os.environ.get("KVSTORE_KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
@@ -78,31 +79,29 @@ class Load:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 5 * KILLS)
-def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
-    """After each kill every acknowledged write is there, and after a clean end too."""
+@pytest.mark.parametrize("sync", ["always", "never"])
+def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path, sync: str) -> None:
+    """After each kill every acknowledged write is there, and after a clean end too.
+
+    Synced or not: what the kernel has outlives the process.
+    """
     print(f"KVSTORE_KILLS={KILLS} KVSTORE_KILLS_SEED={SEED}")  # noqa: T201 - to repeat a failure
     chance = random.Random(SEED)
     load = Load()
+    flags = ("--data-dir", "data", "--sync", sync)
     for _ in range(KILLS):
-        process = Process(tmp_path / "data")
-        try:
-            load.check(process.port)
+        with Process(tmp_path, flags) as process:
+            load.check(process.wait_until_ready().port)
             acknowledged = Acknowledged()
             threads = load.run_until(process.port, acknowledged)
             enough = acknowledged.wait_for(chance.randint(1, ROUND_MAX))
-        finally:
-            process.kill()
+        # The end of the block has killed it.
         for thread in threads:
             thread.join()
         assert enough, "the server did not acknowledge writes"
-    process = Process(tmp_path / "data")
-    try:
-        load.check(process.port)
-        assert process.stop() == 0
-    finally:
-        process.kill()
-    process = Process(tmp_path / "data")
-    try:
-        load.check(process.port)
-    finally:
-        process.kill()
+    with Process(tmp_path, flags) as process:
+        load.check(process.wait_until_ready().port)
+        process.terminate()
+        assert process.wait() == 0
+    with Process(tmp_path, flags) as process:
+        load.check(process.wait_until_ready().port)

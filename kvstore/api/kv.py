@@ -41,6 +41,8 @@ T = TypeVar("T")
 # ends the loop in which `network create` writes an ever larger record.
 VALUE_BYTES_MAX = 512 * 1024
 
+_TRUE = json_response(Query(()), b"true")
+_FALSE = json_response(Query(()), b"false")
 _MISSING_KEY = text(400, "Missing key name")
 _TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size."
 
@@ -202,7 +204,9 @@ def _render_keys(
 def _render_outcome(query: Query, applied: Applied) -> Response:
     if applied.refusal is not None:
         return refusal(applied.refusal)
-    return json_response(query, b"true" if applied.done else b"false")
+    if "pretty" in query:
+        return json_response(query, b"true" if applied.done else b"false")
+    return _TRUE if applied.done else _FALSE
 
 
 def _conflict(query: Query) -> Response:

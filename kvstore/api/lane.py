@@ -127,8 +127,7 @@ class Lane(web.Server):
             return await _wait(answer)
         if isinstance(answer, Writing):
             try:
-                # Shielded: a write that was taken is done, as in Consul, though its client left.
-                return answer.render(await asyncio.shield(answer.outcome))
+                return answer.render(await answer.outcome)
             except KVStoreError as error:
                 return refusal(error)
         assert isinstance(answer, Response)  # a body is asked for once

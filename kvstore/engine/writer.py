@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # flood. The largest values allowed are half a megabyte, hence the second bound.
 QUEUE_COMMANDS_MAX = 16_384
 QUEUE_BYTES_MAX = 256 * 1024 * 1024
+_WITH_VALUE = (SetKey, CasKey, LockKey, UnlockKey)
 
 
 @dataclass(slots=True)
@@ -71,8 +72,8 @@ class Writer:
 
         Raises Overloaded when the queue is full, Stopping after `close`, JournalUnwritable when
         the journal has failed; the future can end with JournalUnwritable too, and whether the
-        command lasts is then unknown. Cancelling the future withdraws a command that is still
-        queued; one already on its way to the journal is applied all the same.
+        command lasts is then unknown. Cancelling the future only means not to hear of the outcome:
+        a command that was taken is done, as in Consul, though its client has left.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -126,10 +127,8 @@ class Writer:
                 break
             submission = self._queue.popleft()
             self._queued_bytes -= submission.size_bytes
-            if submission.future.cancelled():
-                continue
             if isinstance(command, LockKey) and self._lock_delays.covers(command.key):
-                submission.future.set_result(Applied(self._state.last_index, done=False))
+                _answer(submission, Applied(self._state.last_index, done=False))
                 continue
             session_ends = session_ends or isinstance(command, DestroySession)
             size_bytes += submission.size_bytes
@@ -147,8 +146,7 @@ class Writer:
         for applied in outcomes:
             self._applied(applied)
         for submission, applied in zip(batch, outcomes, strict=True):
-            if not submission.future.done():
-                submission.future.set_result(applied)
+            _answer(submission, applied)
 
     def _fail(self, batch: list[_Submission], failure: JournalUnwritable) -> None:
         """Give up for good: nothing is acknowledged any more, reads go on."""
@@ -161,7 +159,11 @@ class Writer:
         self._queued_bytes = 0
 
 
+def _answer(submission: _Submission, applied: Applied) -> None:
+    if not submission.future.done():  # cancelled: nobody wants to know
+        submission.future.set_result(applied)
+
+
 def _size(command: Command) -> int:
-    if isinstance(command, SetKey | CasKey | LockKey | UnlockKey):
-        return len(command.value) + len(command.key)
-    return 0
+    """Return about how much memory a queued command holds; those without a value hold little."""
+    return len(command.value) if isinstance(command, _WITH_VALUE) else 0

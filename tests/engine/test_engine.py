@@ -101,7 +101,7 @@ async def test_start_raises_what_the_journal_raises(
     tmp_path: Path, clock: FakeClock, rules: SessionRules
 ) -> None:
     """A damaged journal is not started on."""
-    (tmp_path / "1.journal").write_bytes(b"x" * 100)
+    (tmp_path / "00000000000000000001.journal").write_bytes(b"x" * 100)
     engine = Engine(FileJournal(FolderDisk(tmp_path)), clock, rules)
     with pytest.raises(JournalCorrupt):
         await engine.start()
@@ -111,13 +111,15 @@ async def test_start_raises_what_the_journal_raises(
 async def test_new_store_that_cannot_be_written_does_not_start(
     journal: GatedJournal, clock: FakeClock, rules: SessionRules
 ) -> None:
-    """Its name would not last."""
+    """Its name would not last. The close after it leaves no task and gives up the journal."""
     journal.fail()
     engine = Engine(journal, clock, rules)
     with pytest.raises(JournalUnwritable):
         await engine.start()
     with pytest.raises(JournalUnwritable):
         await engine.close()
+    assert journal.is_closed
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_engine_runs_until_it_is_closed(engine: Engine) -> None:
@@ -147,6 +149,25 @@ async def test_bug_in_a_journal_ends_the_engine(clock: FakeClock, rules: Session
         await engine.wait_failed()
     with pytest.raises(ZeroDivisionError):
         await engine.close()
+
+
+@pytest.mark.xfail(reason="the start waits for an answer of a writer that has ended", strict=True)
+async def test_bug_in_a_journal_ends_the_start(clock: FakeClock, rules: SessionRules) -> None:
+    """Also with the very first write, before anybody listens to `wait_failed`: it must not hang."""
+
+    class Broken(MemoryJournal):
+        async def append(self, commands: object, written_ms: int) -> int:
+            raise ZeroDivisionError
+
+    engine = Engine(Broken(), clock, rules)
+    starting = asyncio.create_task(engine.start())
+    await settle()
+    has_ended = starting.done()
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    with pytest.raises(ZeroDivisionError):
+        await engine.close()
+    assert has_ended
 
 
 async def test_refused_session_takes_no_index(engine: Engine, journal: GatedJournal) -> None:

@@ -19,27 +19,35 @@ def delays(clock: FakeClock) -> LockDelays:
 
 
 def test_keys_are_covered_until_the_delay_has_passed(delays: LockDelays, clock: FakeClock) -> None:
-    """All of them, to the tick, and no other; then nothing is left of it."""
+    """All of them, to the tick, and no other."""
     delays.start([b"a", b"b"], 15)
     assert (delays.covers(b"a"), delays.covers(b"b"), delays.covers(b"c")) == (True, True, False)
     clock.advance(14.999)
     assert delays.covers(b"a")
     clock.advance(0.001)
     assert not delays.covers(b"a")
-    assert len(delays) == 0
+    assert not delays.covers(b"b")
 
 
 @pytest.mark.parametrize("delay_s", [0, -5, -(2**63) / 1e9])
-def test_no_delay_covers_nothing(delays: LockDelays, clock: FakeClock, delay_s: float) -> None:
+def test_no_delay_covers_nothing(delays: LockDelays, delay_s: float) -> None:
     """Zero and less is none (S4)."""
     delays.start([b"a"], delay_s)
     assert not delays.covers(b"a")
-    assert (len(delays), clock.pending_count) == (0, 0)
 
 
-def test_end_of_a_session_without_keys_leaves_nothing(delays: LockDelays, clock: FakeClock) -> None:
-    """Not even a timer."""
+def test_no_delay_does_not_end_one_that_runs(delays: LockDelays) -> None:
+    """A second session of the same key takes nothing away."""
+    delays.start([b"a"], 15)
+    delays.start([b"a"], 0)
+    assert delays.covers(b"a")
+
+
+def test_delays_need_no_timers(delays: LockDelays, clock: FakeClock) -> None:
+    """However many there are: a delay ends because nobody asks before its time is over."""
     delays.start([], 15)
+    for number in range(1000):
+        delays.start([b"%d" % number], 15)
     assert clock.pending_count == 0
 
 
@@ -65,11 +73,10 @@ def test_longer_of_two_delays_counts(
     assert delays.covers(b"a")
     clock.advance(0.001)
     assert not delays.covers(b"a")
-    assert (len(delays), clock.pending_count) == (0, 0)
 
 
 def test_delay_that_is_over_can_begin_again(delays: LockDelays, clock: FakeClock) -> None:
-    """The timer of the first does not end the second."""
+    """What the first one was has no part in the second."""
     delays.start([b"a"], 5)
     clock.advance(5)
     delays.start([b"a"], 5)
@@ -77,3 +84,39 @@ def test_delay_that_is_over_can_begin_again(delays: LockDelays, clock: FakeClock
     assert delays.covers(b"a")
     clock.advance(1)
     assert not delays.covers(b"a")
+
+
+class Key(bytes):
+    """A key that counts how many of its kind are in memory."""
+
+    live = 0
+
+    def __init__(self, _: bytes) -> None:
+        type(self).live += 1
+
+    def __del__(self) -> None:
+        type(self).live -= 1
+
+
+def test_delays_that_are_over_cost_no_memory(delays: LockDelays, clock: FakeClock) -> None:
+    """Ten thousand keys, one a second, each lost for ten: only the last few hundred are kept."""
+    most = 0
+    for number in range(10_000):
+        delays.start([Key(b"%d" % number)], 10)
+        clock.advance(1)
+        most = max(most, Key.live)
+    assert most <= 200
+
+
+def test_delays_that_run_are_kept_however_many_end(delays: LockDelays, clock: FakeClock) -> None:
+    """A thousand long ones outlive ten thousand short ones, and end in their own time."""
+    long = [b"long/%d" % number for number in range(1000)]
+    delays.start(long, 60)
+    for number in range(10_000):
+        delays.start([b"short/%d" % number], 0.001)
+        clock.advance(0.005)
+    assert all(delays.covers(key) for key in long)
+    clock.advance(9.999)
+    assert all(delays.covers(key) for key in long)
+    clock.advance(0.01)
+    assert not any(delays.covers(key) for key in long)

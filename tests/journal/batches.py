@@ -25,6 +25,7 @@ from .fake_disk import FakeDisk, Image
 
 __all__ = [
     "EVERY_COMMAND",
+    "FIRST",
     "SEGMENT_BYTES",
     "WRITTEN_MS",
     "Batch",
@@ -40,8 +41,11 @@ Batch = Sequence[Command]
 
 WRITTEN_MS = 1_600_000_000_123
 
-# Room for two of the small batches in a segment.
-SEGMENT_BYTES = 160
+# The name of the first segment of any store.
+FIRST = "00000000000000000001.journal"
+
+# Room for two or three of the small batches in a segment.
+SEGMENT_BYTES = 170
 
 _ID = "aaaaaaaa-0000-4000-8000-00000000000b"
 

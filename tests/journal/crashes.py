@@ -25,19 +25,24 @@ class Moment:
 
     after: str
     disk: FakeDisk
-    # How many batches were acknowledged by then, and how many the journal had been given.
-    acknowledged: int
+    # How many batches must survive from then on, and how many the journal had been given.
+    lasting: int
     submitted: int
 
 
 class Life:
-    """A journal that is opened, written, closed and opened again, with every moment of it."""
+    """A journal that is opened, written, closed and opened again, with every moment of it.
 
-    def __init__(self, make_disk: MakeDisk, batches: Sequence[Batch]) -> None:
+    What must last is what was acknowledged; with `sync=False` only what was when it was closed.
+    """
+
+    def __init__(self, make_disk: MakeDisk, batches: Sequence[Batch], *, sync: bool = True) -> None:
         self.disk = make_disk(self._remember)
         self.batches = batches
         self.moments: list[Moment] = []
+        self._sync = sync
         self._acknowledged = 0
+        self._lasting = 0
         self._submitted = 0
         # What stopped it, if its disk failed.
         self.failure: JournalUnwritable | None = None
@@ -56,20 +61,23 @@ class Life:
             self.failure = failure
 
     async def _open_and_append(self, until: int) -> None:
-        journal = FileJournal(self.disk, segment_bytes_max=SEGMENT_BYTES)
+        journal = FileJournal(self.disk, sync=self._sync, segment_bytes_max=SEGMENT_BYTES)
         replayed(journal)
         self._remember("replay")
         for batch in self.batches[self._acknowledged : until]:
             self._submitted += 1
             await write(journal, [batch])
             self._acknowledged += 1
+            if self._sync:
+                self._lasting = self._acknowledged
             self._remember("append")
         if until < len(self.batches):
             await journal.close()
+            self._lasting = self._acknowledged
             self._remember("close")
 
     def _remember(self, after: str) -> None:
-        moment = Moment(after, self.disk.fork(), self._acknowledged, self._submitted)
+        moment = Moment(after, self.disk.fork(), self._lasting, self._submitted)
         self.moments.append(moment)
 
     def states(self) -> Iterator[tuple[Moment, Image]]:
@@ -79,9 +87,11 @@ class Life:
                 yield moment, image
 
 
-async def live(make_disk: MakeDisk, *, batches: int = 7, closed_after: int = 3) -> Life:
+async def live(
+    make_disk: MakeDisk, *, batches: int = 7, closed_after: int = 3, sync: bool = True
+) -> Life:
     """Return a life that has been lived: by default with a restart, and three segments."""
-    life = Life(make_disk, small_batches(batches))
+    life = Life(make_disk, small_batches(batches), sync=sync)
     await life.run(closed_after=closed_after)
     return life
 
@@ -97,7 +107,7 @@ def whole_batches(batches: Sequence[Batch], commands: Sequence[Command]) -> int 
 def complaints(life: Life) -> Iterator[str]:
     """Recover every state of a life, and yield what is wrong with it, if anything is.
 
-    What was acknowledged must be there, nothing that was not submitted may be, and the start must
+    What must last must be there, nothing that was not submitted may be, and the start must
     not refuse.
     """
     seen: dict[tuple[tuple[str, bytes], ...], list[Command] | str] = {}
@@ -112,10 +122,10 @@ def complaints(life: Life) -> Iterator[str]:
         count = whole_batches(life.batches, found)
         if count is None:
             yield f"after {moment.after}: half a batch, or one never written"
-        elif not moment.acknowledged <= count <= moment.submitted:
+        elif not moment.lasting <= count <= moment.submitted:
             yield (
                 f"after {moment.after}: recovered {count} batches, "
-                f"acknowledged {moment.acknowledged}, submitted {moment.submitted}"
+                f"lasting {moment.lasting}, submitted {moment.submitted}"
             )
 
 

@@ -110,6 +110,43 @@ def test_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
     disk.close()
 
 
+def test_each_new_folder_is_synced_in_the_one_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Top down; and nothing but the folder itself when there is nothing to make.
+
+    Only the system sees a sync, so this test listens at its door.
+    """
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def listen(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", listen)
+    FolderDisk(tmp_path / "a" / "b" / "c").close()
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    synced.clear()
+    disk = FolderDisk(tmp_path / "a" / "b" / "c")
+    assert synced == []
+    disk.sync_folder()
+    assert synced == [tmp_path / "a" / "b" / "c"]
+    disk.close()
+
+
+def test_folder_may_be_named_from_where_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is made like any other."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("a/b"), Path("c")):
+        disk = FolderDisk(folder)
+        disk.create("1").close()
+        assert (tmp_path / folder / "1").is_file()
+        disk.close()
+
+
 def test_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     """Its rights are its owner's choice, and subfolders are none of its files."""
     tmp_path.chmod(0o750)

@@ -8,6 +8,7 @@ from kvstore.errors import JournalCorrupt
 from kvstore.journal.file import FileJournal
 from kvstore.journal.frame import (
     SEGMENT_HEADER_BYTES,
+    BadHeader,
     Frame,
     decode_segment_header,
     encode_frame,
@@ -38,7 +39,7 @@ async def lay_out(*, sealed: bool) -> Image:
 def frames_of(data: bytes) -> list[Frame]:
     """Return the sound frames of a segment."""
     header = decode_segment_header(data)
-    assert not isinstance(header, str)
+    assert not isinstance(header, BadHeader)
     return [frame for frame in scan_frames(data, header) if isinstance(frame, Frame)]
 
 
@@ -173,14 +174,17 @@ async def salt_of_newest() -> tuple[int, Image]:
     """Return the salt of the newest segment of a journal that was not closed, and its files."""
     image = await lay_out(sealed=False)
     header = decode_segment_header(image[max(image)])
-    assert not isinstance(header, str)
+    assert not isinstance(header, BadHeader)
     return header.salt, image
 
 
 @pytest.mark.parametrize("first_index", [0, 1, 11, 12, 2**64 - 1])
 async def test_value_that_looks_like_a_frame_does_not_stop_the_start(first_index: int) -> None:
     """A client that stores whole frames of any salt it can think of, in a write that was torn."""
-    lookalikes = [encode_frame(salt, first_index, 0, 1, b"\xc0") for salt in (0, 1, 0xFFFFFFFF)]
+    lookalikes = [
+        encode_frame(salt, first_index, 0, 1, b"\xc0", synced_before=True)
+        for salt in (0, 1, 0xFFFFFFFF)
+    ]
     value = b"".join(lookalikes) + b"the rest"
     before, image = await torn_inside_a_value(value, len(value) - 2)
     assert recover(image) == before
@@ -198,7 +202,7 @@ async def test_sound_frame_behind_a_bad_one_is_why_damage_is_seen() -> None:
     """The counterpart: with the segment's own salt the same bytes are proof of damage."""
     salt, image = await salt_of_newest()
     *_, newest = sorted(image)
-    torn = b"KVBt, then " + encode_frame(salt, 12, 0, 1, b"\xc0")
+    torn = b"KVBt, then " + encode_frame(salt, 12, 0, 1, b"\xc0", synced_before=True)
     with pytest.raises(JournalCorrupt) as caught:
         recover({**image, newest: image[newest] + torn})
     assert caught.value.offset == len(image[newest])
