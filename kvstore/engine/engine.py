@@ -87,7 +87,9 @@ class Engine:
         for session in self._state.list_sessions().value:
             self._expiry.track(session.id, session.ttl_ns / NS_PER_S)
         if not self._state.store_id:
-            await self.submit(CreateStore(str(uuid.uuid4())))
+            created = self.submit(CreateStore(str(uuid.uuid4())))
+            await asyncio.wait((created, self._writing), return_when=asyncio.FIRST_COMPLETED)
+            await (created if created.done() else self._writing)
 
     def submit(self, command: Command) -> asyncio.Future[Applied]:
         """Queue a write; see `Writer.submit` for what comes of it."""

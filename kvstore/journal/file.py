@@ -144,10 +144,13 @@ class FileJournal:
     def _cut(self, name: str, tail: TornTail) -> None:
         if tail.size_bytes:
             log.warning(
-                "cut %d bytes of an unfinished write off %s at offset %d: never acknowledged",
+                "cut %d bytes off %s at offset %d: %s",
                 tail.size_bytes,
                 name,
                 tail.offset,
+                "not synced, some may have been acknowledged"
+                if tail.holds_unsynced
+                else "an unfinished write, never acknowledged",
             )
         try:
             self._disk.truncate(name, tail.offset)
@@ -156,7 +159,7 @@ class FileJournal:
 
     def _records(self, name: str, frame: Frame) -> Iterator[Record]:
         try:
-            commands = decode_commands(frame.body) if frame.command_count else []
+            commands = decode_commands(frame.body) if frame.body else []
         except UnreadableCommand as error:
             raise JournalCorrupt(self._disk.folder / name, frame.offset, str(error)) from error
         if len(commands) != frame.command_count:
