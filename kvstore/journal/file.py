@@ -74,6 +74,8 @@ class FileJournal:
         self._next_index = 1
         # Set at the end of `replay`.
         self._active: _Active | None = None
+        # Whether something was written since the last sync.
+        self._unsynced = False
         # Set by the first failure, final.
         self._failure: JournalUnwritable | None = None
         self._closed = False
@@ -144,13 +146,10 @@ class FileJournal:
     def _cut(self, name: str, tail: TornTail) -> None:
         if tail.size_bytes:
             log.warning(
-                "cut %d bytes off %s at offset %d: %s",
+                "cut %d bytes off %s at offset %d: a write that was never synced",
                 tail.size_bytes,
                 name,
                 tail.offset,
-                "not synced, some may have been acknowledged"
-                if tail.holds_unsynced
-                else "an unfinished write, never acknowledged",
             )
         try:
             self._disk.truncate(name, tail.offset)
@@ -176,27 +175,32 @@ class FileJournal:
         name, header, last = newest
         size_bytes = SEGMENT_HEADER_BYTES if last is None else last.end
         sealed = last is not None and last.command_count == 0
-        try:
-            file = self._disk.append_to(name)
-            # What was replayed may be in the kernel's memory only, if the process before us was
-            # killed between a write and its sync; it is about to be readable.
-            file.sync()
-            self._disk.sync_folder()
-        except OSError as error:
-            raise self._unwritable(name, error) from error
+        # What was replayed may be in the kernel's memory only, if the process before us was killed
+        # between a write and its sync; it is about to be readable.
+        file = self._open(name)
         self._active = _Active(name, header, file, size_bytes, sealed)
 
     def _new_segment(self, written_ms: int) -> _Active:
         name = f"{self._next_index:020d}.journal"
         header = SegmentHeader(self._next_index, written_ms, secrets.randbits(32))
+        file = self._open(name, encode_segment_header(header))
+        return _Active(name, header, file, SEGMENT_HEADER_BYTES, sealed=False)
+
+    def _open(self, name: str, head: bytes | None = None) -> SegmentFile:
+        """Open a segment for writing, a new one if it has a head; file and name are synced."""
         try:
-            file = self._disk.create(name)
-            file.write(encode_segment_header(header))
-            file.sync()
-            self._disk.sync_folder()
+            file = self._disk.append_to(name) if head is None else self._disk.create(name)
+            try:
+                if head is not None:
+                    file.write(head)
+                file.sync()
+                self._disk.sync_folder()
+            except OSError:
+                file.close()
+                raise
         except OSError as error:
             raise self._unwritable(name, error) from error
-        return _Active(name, header, file, SEGMENT_HEADER_BYTES, sealed=False)
+        return file
 
     async def append(self, commands: Sequence[Command], written_ms: int) -> int:
         """Make a batch last; see `Journal.append`. One write and one sync."""
@@ -211,6 +215,8 @@ class FileJournal:
         active = self._active
         if active is None:
             raise InvariantBroken("the journal is written before it was replayed")
+        if not commands:
+            raise InvariantBroken("an empty batch is what marks a seal")
         body = encode_commands(commands)
         is_full = active.size_bytes + len(body) > self._segment_bytes_max
         if is_full and active.header.first_index != self._next_index:
@@ -231,14 +237,13 @@ class FileJournal:
         return self._active
 
     def _write(self, active: _Active, body: bytes, count: int, written_ms: int) -> None:
-        # A seal is written when everything is synced, every other frame only if we sync at all.
         frame = encode_frame(
             active.header.salt,
             self._next_index,
             written_ms,
             count,
             body,
-            synced_before=self._sync or count == 0,
+            synced_before=not self._unsynced,
         )
         try:
             active.file.write(frame)
@@ -246,12 +251,14 @@ class FileJournal:
             raise self._unwritable(active.name, error) from error
         active.size_bytes += len(frame)
         active.sealed = count == 0
+        self._unsynced = True
 
     def _sync_segment(self, active: _Active) -> None:
         try:
             active.file.sync()
         except OSError as error:
             raise self._unwritable(active.name, error) from error
+        self._unsynced = False
 
     def _unwritable(self, name: str, error: OSError) -> JournalUnwritable:
         reason = error.strerror or str(error)
@@ -281,7 +288,7 @@ class FileJournal:
         active = self._active
         if active is None or self._failure is not None or active.sealed:
             return
-        if not self._sync:
+        if self._unsynced:
             self._sync_segment(active)
         self._write(active, b"", 0, 0)
         self._sync_segment(active)

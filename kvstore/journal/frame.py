@@ -78,8 +78,6 @@ class TornTail:
     offset: int
     # Without the zeros at the end, which are space that was never written.
     size_bytes: int
-    # Whether there are sound frames in it, written by a journal that does not sync.
-    holds_unsynced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +184,10 @@ def _frame_at(view: memoryview, offset: int, salt: int) -> Frame | str:
 def _end_of_frames(view: memoryview, offset: int, salt: int, reason: str) -> TornTail | Damage:
     """Tell a torn tail from damage, behind which there is a frame written after a sync."""
     rest = bytes(view[offset:])
-    holds_unsynced = False
     at = rest.find(_FRAME_MAGIC, 1)
     while at >= 0:
         later = _frame_at(view, offset + at, salt)
-        if isinstance(later, Frame):
-            if later.synced_before:
-                return Damage(offset, f"{reason}, yet a sound frame follows at {offset + at}")
-            holds_unsynced = True
+        if isinstance(later, Frame) and later.synced_before:
+            return Damage(offset, f"{reason}, yet a sound frame follows at {offset + at}")
         at = rest.find(_FRAME_MAGIC, at + 1)
-    return TornTail(offset, len(rest.rstrip(b"\0")), holds_unsynced)
+    return TornTail(offset, len(rest.rstrip(b"\0")))

@@ -11,7 +11,7 @@ from kvstore.engine.writer import QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX, Writer
 from kvstore.errors import JournalUnwritable, Overloaded, Stopping
 from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX
 from kvstore.state.applied import Applied
-from kvstore.state.command import DeleteKey, SetKey
+from kvstore.state.command import DeleteKey, LockKey, SetKey
 from kvstore.state.store import State
 
 from .journals import GatedJournal
@@ -106,34 +106,49 @@ async def test_queue_is_bounded_in_commands(store: Store, journal: GatedJournal)
 
 
 async def test_queue_is_bounded_in_bytes(store: Store, journal: GatedJournal) -> None:
-    """Large values fill it long before their number does; small writes then still fit."""
+    """Large values fill it long before their number does; a write without a value then still fits.
+
+    Keys do not count.
+    """
     journal.shut()
     under_way = store.engine.submit(a_write(0))
     await settle()
-    value = bytes(QUEUE_BYTES_MAX // 4 - 1)
+    value = bytes(QUEUE_BYTES_MAX // 4)
     queued = [store.engine.submit(SetKey(b"k", value, number)) for number in range(4)]
     with pytest.raises(Overloaded):
-        store.engine.submit(SetKey(b"kkkk", b"v", 0))
+        store.engine.submit(SetKey(b"k", b"v", 0))
     queued.append(store.engine.submit(DeleteKey(b"other")))
-    for future in queued:
-        future.cancel()
     journal.open()
-    await under_way
-    await settle()
+    await asyncio.gather(under_way, *queued)
     assert await store.set(b"k1", value) == store.last()
 
 
-async def test_cancelled_submission_is_withdrawn(store: Store, journal: GatedJournal) -> None:
-    """What still waits in the queue is not written."""
+async def test_cancelled_submission_is_done_all_the_same(
+    store: Store, journal: GatedJournal
+) -> None:
+    """A command that was taken is written in its place, though nobody waits for its outcome."""
     journal.shut()
     under_way = store.engine.submit(a_write(0))
     await settle()
-    withdrawn, kept = store.engine.submit(a_write(1)), store.engine.submit(a_write(2))
-    withdrawn.cancel()
+    cancelled, kept = store.engine.submit(a_write(1)), store.engine.submit(a_write(2))
+    cancelled.cancel()
     journal.open()
     await asyncio.gather(under_way, kept)
-    assert journal.batches[2:] == [[a_write(2)]]
-    assert store.entry(b"k1") is None
+    assert journal.batches[2:] == [[a_write(1), a_write(2)]]
+    assert store.entry(b"k1") is not None
+
+
+async def test_cancelled_lock_under_lock_delay_is_no_write(
+    store: Store, journal: GatedJournal
+) -> None:
+    """Its refusal has nobody to go to; the writer goes on with what comes next."""
+    other, session = await store.create_session(), await store.create_session()
+    await store.lock(b"k", session)
+    await store.destroy(session)
+    batches = len(journal.batches)
+    store.engine.submit(LockKey(b"k", b"", 0, other)).cancel()
+    await store.set(b"k2")
+    assert journal.batches[batches:] == [[SetKey(b"k2", b"v", 0)]]
 
 
 async def test_cancelled_submission_under_way_is_applied(
@@ -149,14 +164,30 @@ async def test_cancelled_submission_under_way_is_applied(
     assert store.entry(b"k1") is not None
 
 
-async def test_queue_of_cancelled_submissions_only_is_no_batch(
+async def test_cancelled_submission_that_waits_alone_is_written(
     store: Store, journal: GatedJournal
 ) -> None:
-    """Nothing is appended, and the writer goes on with what comes next."""
+    """It needs no other one to be a batch, and the writer goes on with what comes next."""
     store.engine.submit(a_write(1)).cancel()
     await settle()
     await store.set(b"k2")
-    assert [len(batch) for batch in journal.batches[1:]] == [1]
+    assert [len(batch) for batch in journal.batches[1:]] == [1, 1]
+    assert store.entry(b"k1") is not None
+
+
+async def test_journal_that_fails_takes_no_notice_of_who_has_left(
+    store: Store, journal: GatedJournal
+) -> None:
+    """Cancelled submissions, under way or queued, do not get in the way of the others' failure."""
+    journal.shut()
+    left, under_way = store.engine.submit(a_write(0)), store.engine.submit(a_write(1))
+    await settle()
+    left_too, queued = store.engine.submit(a_write(2)), store.engine.submit(a_write(3))
+    left.cancel()
+    left_too.cancel()
+    journal.fail()
+    outcomes = await asyncio.gather(under_way, queued, return_exceptions=True)
+    assert all(outcome is store.engine.failure for outcome in outcomes)
 
 
 async def test_journal_that_fails_fails_all_that_wait(store: Store, journal: GatedJournal) -> None:

@@ -197,8 +197,10 @@ def test_name_of_the_last_owner_does_not_stay(tmp_path: Path) -> None:
     disk.close()
 
 
-def test_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
-    """It is the system's error, as it gives it."""
-    (tmp_path / "data").write_text("")
-    with pytest.raises(FileExistsError):
-        FolderDisk(tmp_path / "data")
+@pytest.mark.parametrize("below", [".", "a", "a/b"])
+def test_file_in_the_place_of_a_folder(tmp_path: Path, below: str) -> None:
+    """It is the system's error, as it gives it, and the file is left as it is."""
+    (tmp_path / "data").write_text("text")
+    with pytest.raises(NotADirectoryError):
+        FolderDisk(tmp_path / "data" / below)
+    assert (tmp_path / "data").read_text() == "text"

@@ -167,7 +167,8 @@ def test_hole_before_frames_that_prove_no_sync_is_a_torn_tail(count: int) -> Non
     first = frame(5, 1, b"one", synced_before=False)
     rest = b"".join(frame(6 + n, 1, b"more", synced_before=False) for n in range(count))
     for hole in (bytes(len(first)), first[:-1] + b"\0", b"\0" + first[1:]):
-        assert scan(segment(hole, rest)) == [TornTail(START, len(hole + rest))]
+        expected = TornTail(START, len(hole + rest))
+        assert scan(segment(hole, rest)) == [expected]
 
 
 def test_hole_before_any_frame_that_proves_a_sync_is_damage() -> None:
