@@ -51,17 +51,16 @@ def eight_twins(lab: Lab) -> None:
     _create_twins(lab, _TWINS)
 
 
-@CHAPTER.scenario("E2", "50 containers started at once, and 50 removed at once")
-def fifty_at_once(lab: Lab) -> None:
-    """Expect 50 addresses in one /24 and count 50; then `rm -f` of all leaves nothing (E3)."""
-    network = lab.create(lab.h1, "crowd", "--subnet=10.70.0.0/24")
-    began = time.monotonic()
-    members = crowd.started(crowd.start(lab, "crowd", _FIFTY))
-    lab.note(f"started in {time.monotonic() - began:.0f} s")
-    crowd.check_addresses(lab, members, "crowd")
-    lab.wait_sound(frozenset())
-    count = lab.view().counts[network]
-    expect(that=count == _FIFTY, what=f"count {_FIFTY}", seen=count)
+@CHAPTER.scenario("E2", "50 containers started at once have 50 addresses in one /24")
+def fifty_started_at_once(lab: Lab) -> None:
+    """All run, and the network's count is 50, whatever CAS was refused on the way."""
+    _start_fifty(lab)
+
+
+@CHAPTER.scenario("E3", "50 containers removed at once leave nothing")
+def fifty_removed_at_once(lab: Lab) -> None:
+    """The count is 0, and of the addresses only the first, the gateway's and the last are taken."""
+    network, members = _start_fifty(lab)
     began = time.monotonic()
     together(
         *(
@@ -73,6 +72,19 @@ def fifty_at_once(lab: Lab) -> None:
     lab.wait_sound(frozenset())
     count = lab.view().counts[network]
     expect(that=count == 0, what="count 0", seen=count)
+
+
+def _start_fifty(lab: Lab) -> tuple[str, list[crowd.Member]]:
+    """Make a network and start 50 containers on it at once; return its id and them."""
+    network = lab.create(lab.h1, "crowd", "--subnet=10.70.0.0/24")
+    began = time.monotonic()
+    members = crowd.started(crowd.start(lab, "crowd", _FIFTY))
+    lab.note(f"started in {time.monotonic() - began:.0f} s")
+    crowd.check_addresses(lab, members, "crowd")
+    lab.wait_sound(frozenset())
+    count = lab.view().counts[network]
+    expect(that=count == _FIFTY, what=f"count {_FIFTY}", seen=count)
+    return network, members
 
 
 @CHAPTER.scenario("E4", "10 networks with a container each, idle: 3.9 polls a minute for each")
