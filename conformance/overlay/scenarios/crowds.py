@@ -59,7 +59,7 @@ def fifty_started_at_once(lab: Lab) -> None:
 
 @CHAPTER.scenario("E3", "50 containers removed at once leave nothing")
 def fifty_removed_at_once(lab: Lab) -> None:
-    """The count is 0, and of the addresses only the first, the gateway's and the last are taken."""
+    """Leave count 0, and of the addresses only the first, the gateway's and the last taken."""
     network, members = _start_fifty(lab)
     began = time.monotonic()
     together(
