@@ -110,8 +110,7 @@ async def test_H38_a_body_cut_short_is_not_stored(served: Served, cut: bytes) ->
     client = await served.connect()
     await client.send(cut)
     client.end_sending()
-    ended = await client.rest()
-    assert ended == b"" or int(ended.split(b" ")[1]) >= 400
+    assert (await client.rest()).split(b" ")[1] in {b"400", b"500"}
     assert served.calls.engine.state.entry_count == 0
 
 

@@ -1,0 +1,60 @@
+"""Responses as bytes."""
+
+import re
+
+import pytest
+
+from kvstore.api.exchange import Response
+from kvstore.api.outgoing import BAD_REQUEST, HEAD_TOO_LARGE, NO_HOST, encode
+
+TRUE = Response(200, b"Content-Type: application/json\r\n", b"true")
+
+
+def without_date(data: bytes) -> bytes:
+    """Return a response without its date, which it must have."""
+    dates = re.compile(rb"Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n")
+    rest, found = dates.subn(b"", data)
+    assert found == 1
+    return rest
+
+
+@pytest.mark.parametrize(
+    ("is_old", "keep_alive", "version", "connection"),
+    [
+        (False, True, b"1.1", b""),
+        (False, False, b"1.1", b"Connection: close\r\n"),
+        (True, True, b"1.0", b"Connection: keep-alive\r\n"),
+        (True, False, b"1.0", b"Connection: close\r\n"),
+    ],
+)
+def test_a_response(*, is_old: bool, keep_alive: bool, version: bytes, connection: bytes) -> None:
+    """It has the client's version, and says of the connection what the client cannot assume."""
+    assert without_date(encode(TRUE, is_head=False, is_old=is_old, keep_alive=keep_alive)) == (
+        b"HTTP/" + version + b" 200 OK\r\nContent-Type: application/json\r\n"
+        + connection + b"Content-Length: 4\r\n\r\ntrue"
+    )  # fmt: skip
+
+
+def test_the_response_to_a_head() -> None:
+    """It has the length of the body and no body."""
+    data = encode(TRUE, is_head=True, is_old=False, keep_alive=True)
+    assert without_date(data).endswith(b"Content-Length: 4\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (BAD_REQUEST, b"400 Bad Request"),
+        (NO_HOST, b"400 Bad Request: missing required Host header"),
+        (HEAD_TOO_LARGE, b"431 Request Header Fields Too Large"),
+    ],
+)
+def test_what_is_no_request(data: bytes, text: bytes) -> None:
+    """The text is the status and the body, as Go's server has it; the connection ends there."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert body == text
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 " + text,
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Connection: close",
+    ]
