@@ -5,9 +5,11 @@ expiry and lock-delay.
 """
 
 import asyncio
+import itertools
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from kvstore.clock import Clock
@@ -30,6 +32,9 @@ __all__ = ["Engine"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+# How many entries or records a start takes between two reports.
+_TOLD_EVERY = 1_000
 
 # How often at most a client's impossible index is worth a line in the log.
 _LOST_DATA_LOG_S = 60.0
@@ -75,17 +80,20 @@ class Engine:
         """Why nothing is written any more; None while the journal is sound."""
         return self._writer.failure
 
-    async def start(self) -> None:
+    async def start(self, replayed: Callable[[int], None] = lambda _: None) -> None:
         """Replay the journal, name a new store, start the writer and all sessions' time.
 
-        Sessions get their full time again, as after a leader change of Consul's. Raises what the
+        Sessions get their full time again, as after a leader change of Consul's. `replayed` is
+        told now and then how many more entries of the base and records were taken. Raises what the
         journal raises.
         """
-        for record in self._journal.replay():
+        base = self._journal.base()
+        if base is not None:
+            self._state.load(replace(base, entries=_told(base.entries, replayed)))
+        for record in _told(self._journal.replay(), replayed):
             self._state.apply(record.index, record.command)
         self._writing = asyncio.create_task(self._writer.run(), name="kvstore writer")
-        for session in self._state.list_sessions().value:
-            self._expiry.track(session.id, session.ttl_ns / NS_PER_S)
+        self._track_sessions()
         if not self._state.store_id:
             created = self.submit(CreateStore(str(uuid.uuid4())))
             await asyncio.wait((created, self._writing), return_when=asyncio.FIRST_COMPLETED)
@@ -142,12 +150,19 @@ class Engine:
         self._writer.close()
         if self._writing is not None:
             await self._writing
-        self._expiry.close()
+        self._expiry.clear()
         await self._journal.close()
         if self._writer.failure is not None:
             raise self._writer.failure
 
+    def _track_sessions(self) -> None:
+        for session in self._state.list_sessions().value:
+            self._expiry.track(session.id, session.ttl_ns / NS_PER_S)
+
     def _on_applied(self, applied: Applied) -> None:
+        if applied.restored:
+            self._expiry.clear()
+            self._track_sessions()
         if applied.created is not None:
             self._expiry.track(applied.created.id, applied.created.ttl_ns / NS_PER_S)
         if applied.destroyed is not None:
@@ -176,6 +191,13 @@ class Engine:
             index,
             self._state.last_index,
         )
+
+
+def _told(items: Iterable[T], taken: Callable[[int], None]) -> Iterator[T]:
+    rest = iter(items)
+    while piece := list(itertools.islice(rest, _TOLD_EVERY)):
+        yield from piece
+        taken(len(piece))
 
 
 def _forget_outcome(future: asyncio.Future[Applied]) -> None:

@@ -68,8 +68,8 @@ class Expiry:
         if lease is not None:
             lease.timer.cancel()
 
-    def close(self) -> None:
-        """Stop all timers; sessions then live until the next start, and get their full time."""
+    def clear(self) -> None:
+        """Drop all sessions and stop their timers; at the next start they get their full time."""
         for lease in self._leases.values():
             lease.timer.cancel()
         self._leases.clear()

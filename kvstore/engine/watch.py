@@ -92,6 +92,10 @@ class Watch:
             for length in self._prefix_lengths:
                 if length <= len(key):
                     hit.update(self._waiters.get(Scope(ScopeKind.TREE, key[:length]), {}))
+        if applied.restored:
+            for scope, waiters in self._waiters.items():
+                if scope.kind in (ScopeKind.SESSION, ScopeKind.ALL_SESSIONS):
+                    hit.update(waiters)
         session = applied.created or applied.destroyed
         if session is not None:
             hit.update(self._waiters.get(ALL_SESSIONS, {}))

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 
 from kvstore.clock import Clock
 from kvstore.engine.lock_delay import LockDelays
-from kvstore.errors import JournalUnwritable, KVStoreError, Overloaded, Stopping
+from kvstore.errors import JournalUnwritable, KVStoreError, NoRoom, Overloaded, Stopping
 from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Journal
 from kvstore.state.applied import Applied
-from kvstore.state.command import CasKey, Command, DestroySession, LockKey, SetKey, UnlockKey
+from kvstore.state.command import (
+    CasKey,
+    Command,
+    CreateSession,
+    DestroySession,
+    LockKey,
+    RestoreStore,
+    SetKey,
+    UnlockKey,
+)
 from kvstore.state.store import State
 
 __all__ = ["QUEUE_BYTES_MAX", "QUEUE_COMMANDS_MAX", "Writer"]
@@ -26,6 +35,8 @@ log = logging.getLogger(__name__)
 QUEUE_COMMANDS_MAX = 16_384
 QUEUE_BYTES_MAX = 256 * 1024 * 1024
 _WITH_VALUE = (SetKey, CasKey, LockKey, UnlockKey)
+# Not taken when there is no room; what deletes or releases is, since it is the way out.
+_GROWING = frozenset({SetKey, CasKey, LockKey, CreateSession, RestoreStore})
 
 
 @dataclass(slots=True)
@@ -70,17 +81,23 @@ class Writer:
     def submit(self, command: Command) -> asyncio.Future[Applied]:
         """Queue a command; the future has its outcome once it is durable and applied.
 
-        Raises Overloaded when the queue is full, Stopping after `close`, JournalUnwritable when
-        the journal has failed; the future can end with JournalUnwritable too, and whether the
-        command lasts is then unknown. Cancelling the future only means not to hear of the outcome:
-        a command that was taken is done, as in Consul, though its client has left.
+        Raises Overloaded when the queue is full, NoRoom when the data folder is, Stopping after
+        `close`, JournalUnwritable when the journal has failed; the future can end with
+        JournalUnwritable too, and whether the command lasts is then unknown. Cancelling the future
+        only means not to hear of the outcome: a command that was taken is done, as in Consul,
+        though its client has left.
         """
         if self._refusal is not None:
             raise self._refusal
         size_bytes = _size(command)
-        full = self._queued_bytes + size_bytes > QUEUE_BYTES_MAX
+        # One alone is taken whatever its size: only a restore is larger than the whole queue.
+        full = self._queue and self._queued_bytes + size_bytes > QUEUE_BYTES_MAX
         if full or len(self._queue) >= QUEUE_COMMANDS_MAX:
             raise Overloaded(QUEUE_COMMANDS_MAX)
+        if type(command) in _GROWING:
+            shortage = self._journal.full
+            if shortage is not None:
+                raise NoRoom(shortage)
         future: asyncio.Future[Applied] = asyncio.get_running_loop().create_future()
         self._queue.append(_Submission(command, size_bytes, future))
         self._queued_bytes += size_bytes
@@ -166,4 +183,6 @@ def _answer(submission: _Submission, applied: Applied) -> None:
 
 def _size(command: Command) -> int:
     """Return about how much memory a queued command holds; those without a value hold little."""
+    if isinstance(command, RestoreStore):
+        return sum(len(entry.key) + len(entry.value) for entry in command.entries)
     return len(command.value) if isinstance(command, _WITH_VALUE) else 0

@@ -27,6 +27,8 @@ class Applied:
     created: Session | None = None
     # The session this command invalidated; `changed_keys` are then the keys it held.
     destroyed: Session | None = None
+    # Whether the whole store was restored, so that any session may be another one now.
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

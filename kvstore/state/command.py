@@ -3,13 +3,13 @@
 Whatever depends on a clock or on chance (a session's id, its TTL in nanoseconds) was decided
 before a command is made.
 
-Adding a command: here, its function in `kv.py` or `session.py`, the table in `store.py`, the
-opcode in `journal/codec.py`, and docs/journal-format.md.
+Adding a command: here, its function in `kv.py`, `session.py` or `restore.py`, the table in
+`store.py`, the opcode in `journal/codec.py`, and docs/journal-format.md.
 """
 
 from dataclasses import dataclass
 
-from kvstore.state.entry import Behavior, ServiceCheck
+from kvstore.state.entry import Behavior, Entry, ServiceCheck, Session
 
 __all__ = [
     "CasKey",
@@ -21,6 +21,7 @@ __all__ = [
     "DeleteTree",
     "DestroySession",
     "LockKey",
+    "RestoreStore",
     "SetKey",
     "UnlockKey",
 ]
@@ -122,6 +123,18 @@ class DestroySession:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreStore:
+    """Make the store's entries and sessions these and no others, in one step.
+
+    An entry whose session is not among them comes back unlocked. Ids of sessions, and of the
+    entries' holders, have the form of one.
+    """
+
+    sessions: tuple[Session, ...]
+    entries: tuple[Entry, ...]
+
+
 Command = (
     CreateStore
     | SetKey
@@ -133,4 +146,5 @@ Command = (
     | UnlockKey
     | CreateSession
     | DestroySession
+    | RestoreStore
 )

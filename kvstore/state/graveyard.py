@@ -23,6 +23,7 @@ from collections.abc import Iterable
 
 from sortedcontainers import SortedDict
 
+from kvstore.state.image import Tombstone
 from kvstore.state.prefix import prefix_end
 
 __all__ = ["TOMBSTONES_MAX", "Graveyard"]
@@ -70,6 +71,20 @@ class Graveyard:
         """
         latest = _newest(self._tombstones, prefix)
         return latest and max(latest, _newest(self._gone_with_tree, prefix))
+
+    def tombstones(self) -> list[Tombstone]:
+        """Return all tombstones."""
+        named = [Tombstone(name, index, False) for name, index in self._tombstones.items()]
+        gone = [Tombstone(name, index, True) for name, index in self._gone_with_tree.items()]
+        return named + gone
+
+    def load(self, tombstones: Iterable[Tombstone], floor: int) -> None:
+        """Take over another graveyard's tombstones and floor; only into an empty one."""
+        for one in tombstones:
+            table = self._gone_with_tree if one.with_tree else self._tombstones
+            table[one.name] = one.index
+        self.floor = floor
+        self._forget_if_full()
 
     def _forget_if_full(self) -> None:
         """Forget the oldest half when there are too many, or more after a large tree."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kvstore.errors import InvariantBroken
-from kvstore.state import kv, session
+from kvstore.state import kv, restore, session
 from kvstore.state.applied import Applied, Read
 from kvstore.state.command import (
     CasKey,
@@ -19,10 +19,12 @@ from kvstore.state.command import (
     DeleteTree,
     DestroySession,
     LockKey,
+    RestoreStore,
     SetKey,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, Session
+from kvstore.state.image import Facts, Image
 from kvstore.state.session_id import parse_session_id
 from kvstore.state.tables import Tables
 
@@ -46,6 +48,7 @@ _APPLY: dict[type[Command], Callable[[Tables, int, Any], Applied]] = {
     UnlockKey: kv.unlock_key,
     CreateSession: session.create_session,
     DestroySession: session.destroy_session,
+    RestoreStore: restore.restore_store,
 }
 
 
@@ -93,6 +96,38 @@ class State:
         applied = apply(tables, index, command)
         tables.last_index = index
         return applied
+
+    def image(self) -> Image:
+        """Return all there is, as it is now; its entries are valid until the next `apply`."""
+        tables = self._tables
+        facts = Facts(
+            tables.store_id,
+            tables.last_index,
+            tables.kv_index,
+            tables.session_index,
+            tables.graveyard.floor,
+        )
+        sessions = list(tables.sessions.values())
+        return Image(facts, sessions, tables.graveyard.tombstones(), tables.entries.values())
+
+    def load(self, image: Image) -> None:
+        """Become the store of an image; only a new state can, and only before its first `apply`.
+
+        Raises InvariantBroken when it is not new, and what the image's entries raise.
+        """
+        tables, facts = self._tables, image.facts
+        if tables.last_index:
+            raise InvariantBroken(f"an image is loaded into a store at index {tables.last_index}")
+        tables.entries.update((entry.key, entry) for entry in image.entries)
+        tables.sessions.update((parse_session_id(one.id), one) for one in image.sessions)
+        for entry in tables.entries.values():
+            if entry.session:
+                tables.held.setdefault(parse_session_id(entry.session), set()).add(entry.key)
+        tables.graveyard.load(image.tombstones, facts.tombstone_floor)
+        tables.store_id = facts.store_id
+        tables.last_index = facts.last_index
+        tables.kv_index = facts.kv_index
+        tables.session_index = facts.session_index
 
     def get(self, key: bytes) -> Read[Entry | None]:
         """Read one key; see `kv.get`."""

@@ -8,13 +8,14 @@ from kvstore.errors import JournalUnwritable
 from kvstore.journal.journal import Record
 from kvstore.journal.memory import MemoryJournal
 from kvstore.state.command import Command
+from kvstore.state.image import Image
 
 __all__ = ["GatedJournal", "unwritable"]
 
 
 def unwritable() -> JournalUnwritable:
     """Return a failure as a full disk gives it."""
-    return JournalUnwritable(Path("/fake/1.journal"), "No space left on device")
+    return JournalUnwritable(Path("/fake/1.journal"), OSError(28, "No space left on device"))
 
 
 class GatedJournal:
@@ -28,6 +29,8 @@ class GatedJournal:
         # Every batch that came to the gate, the one that waits there included.
         self.batches: list[list[Command]] = []
         self.is_closed = False
+        # Why there is no room, when a test says so.
+        self.full: str | None = None
 
     def shut(self) -> None:
         """Let the next append wait until `open`."""
@@ -41,6 +44,10 @@ class GatedJournal:
         """Fail the append that waits, and all that follow."""
         self._failure = unwritable()
         self._gate.set()
+
+    def base(self) -> Image | None:
+        """Return the base of the journal behind it."""
+        return self._memory.base()
 
     def replay(self) -> Iterator[Record]:
         """Yield every record in order."""

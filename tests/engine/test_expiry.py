@@ -113,7 +113,7 @@ def test_close_stops_all_timers(ends: Ends) -> None:
     """Nobody ends any more."""
     for number in range(5):
         ends.expiry.track(f"s{number}", 10 + number)
-    ends.expiry.close()
+    ends.expiry.clear()
     assert (len(ends.expiry), ends.clock.pending_count) == (0, 0)
     ends.clock.advance(1000)
     assert ends.expired == []

@@ -90,6 +90,32 @@ def test_session_that_goes_fires_the_waiters_of_its_keys() -> None:
     assert (key.count, both.count) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("scope", "count"),
+    [
+        (key_scope(b"a/b"), 1),
+        (key_scope(b"a/c"), 0),
+        (tree_scope(b"a/"), 1),
+        (tree_scope(b"b"), 0),
+        (session_scope(S1), 1),
+        (ALL_SESSIONS, 1),
+        (CATALOG, 0),
+    ],
+)
+def test_restore_fires_waiters_of_what_changed_and_of_any_session(scope: Scope, count: int) -> None:
+    """Any session may be another one now; of keys those are named that changed."""
+    assert fired(scope, Applied(1, changed_keys=(b"a/b", b"a/"), restored=True)) == count
+
+
+def test_restore_fires_each_waiter_once() -> None:
+    """Also one that waits for several of the things that changed."""
+    watch, waiter = Watch(), Counted()
+    for scope in (key_scope(b"a"), tree_scope(b""), session_scope(S1), ALL_SESSIONS):
+        watch.add(scope, waiter)
+    watch.notify(Applied(1, changed_keys=(b"a",), restored=True))
+    assert waiter.count == 1
+
+
 def test_waiters_fire_in_the_order_they_came() -> None:
     """So the one that waits longest is answered first."""
     watch, order = Watch(), list[int]()

@@ -8,10 +8,22 @@ from fake_clock import FakeClock, settle
 from kvstore.engine.engine import Engine
 from kvstore.engine.lock_delay import LockDelays
 from kvstore.engine.writer import QUEUE_BYTES_MAX, QUEUE_COMMANDS_MAX, Writer
-from kvstore.errors import JournalUnwritable, Overloaded, Stopping
+from kvstore.errors import JournalUnwritable, NoRoom, Overloaded, Stopping
 from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX
 from kvstore.state.applied import Applied
-from kvstore.state.command import DeleteKey, LockKey, SetKey
+from kvstore.state.command import (
+    CasKey,
+    Command,
+    DeleteKey,
+    DeleteKeyCas,
+    DeleteTree,
+    DestroySession,
+    LockKey,
+    RestoreStore,
+    SetKey,
+    UnlockKey,
+)
+from kvstore.state.entry import Entry
 from kvstore.state.store import State
 
 from .journals import GatedJournal
@@ -121,6 +133,99 @@ async def test_queue_is_bounded_in_bytes(store: Store, journal: GatedJournal) ->
     journal.open()
     await asyncio.gather(under_way, *queued)
     assert await store.set(b"k1", value) == store.last()
+
+
+MIB = 1024 * 1024
+
+
+def a_restore(entry_count: int) -> RestoreStore:
+    """Return a restore of so many megabytes, a key each; they share their value."""
+    value = bytes(MIB)
+    keys = [b"k%d" % number for number in range(entry_count)]
+    return RestoreStore((), tuple(Entry(key, value, 0, "", 0, 1, 1) for key in keys))
+
+
+async def test_restore_larger_than_the_queue_is_taken_alone(
+    store: Store, journal: GatedJournal
+) -> None:
+    """There is no other way to bring back a large store; behind others it has to come again."""
+    large = a_restore(QUEUE_BYTES_MAX // MIB + 1)
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    queued = [store.engine.submit(a_write(1))]
+    with pytest.raises(Overloaded):
+        store.engine.submit(large)
+    journal.open()
+    await asyncio.gather(under_way, *queued)
+    journal.shut()
+    under_way = store.engine.submit(a_write(2))
+    await settle()
+    queued = [store.engine.submit(large)]
+    with pytest.raises(Overloaded):  # it alone is more than the queue holds
+        store.engine.submit(a_write(3))
+    journal.open()
+    await asyncio.gather(under_way, *queued)
+    assert store.engine.state.entry_count == len(large.entries)
+    assert await store.set(b"k") == store.last()
+
+
+S1 = "aaaaaaaa-0000-4000-8000-00000000000b"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [a_write(1), CasKey(b"k", b"", 0, 0), LockKey(b"k", b"", 0, S1), a_restore(1)],
+    ids=lambda command: type(command).__name__,
+)
+async def test_without_room_what_adds_is_refused(
+    store: Store, journal: GatedJournal, command: Command
+) -> None:
+    """It takes no index and is not queued; the reason is the journal's."""
+    journal.full = "for a reason"
+    batches, last = len(journal.batches), store.last()
+    with pytest.raises(NoRoom, match=r"^no room for more data: for a reason$"):
+        store.engine.submit(command)
+    await settle()
+    assert (len(journal.batches), store.last()) == (batches, last)
+
+
+async def test_without_room_no_session_is_made(store: Store, journal: GatedJournal) -> None:
+    """It would be written too."""
+    journal.full = "for a reason"
+    with pytest.raises(NoRoom):
+        await store.create_session()
+
+
+async def test_without_room_what_takes_away_is_taken(store: Store, journal: GatedJournal) -> None:
+    """Deletes, releases and the ends of sessions are the way out of it."""
+    session = await store.create_session()
+    for key in (b"a", b"b", b"c", b"l"):
+        await store.set(key)
+    assert await store.lock(b"l", session)
+    journal.full = "for a reason"
+    for command in (
+        DeleteKey(b"a"),
+        DeleteKeyCas(b"b", 4),
+        DeleteTree(b"c"),
+        UnlockKey(b"l", b"", 0, session),
+        DestroySession(session),
+    ):
+        applied = await store.engine.submit(command)
+        assert applied.done
+    assert [entry.key for entry in store.engine.state.get_tree(b"").value] == [b"l"]
+
+
+async def test_writes_are_taken_again_when_there_is_room(
+    store: Store, journal: GatedJournal
+) -> None:
+    """Nothing has to be restarted; the engine has not failed."""
+    journal.full = "for a reason"
+    with pytest.raises(NoRoom):
+        store.engine.submit(a_write(1))
+    assert store.engine.failure is None
+    journal.full = None
+    assert await store.set(b"k1") == store.last()
 
 
 async def test_cancelled_submission_is_done_all_the_same(

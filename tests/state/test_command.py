@@ -14,9 +14,11 @@ from kvstore.state.command import (
     DeleteTree,
     DestroySession,
     LockKey,
+    RestoreStore,
     SetKey,
     UnlockKey,
 )
+from kvstore.state.entry import Entry
 from kvstore.state.store import State
 
 from .apply import S1, Apply, make_session
@@ -32,6 +34,7 @@ ONE_OF_EACH: list[Command] = [
     UnlockKey(b"a", b"1", 0, S1),
     make_session(S1),
     DestroySession(S1),
+    RestoreStore((), (Entry(b"a", b"1", 0, "", 0, 1, 1),)),
 ]
 
 
