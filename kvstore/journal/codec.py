@@ -19,48 +19,79 @@ from kvstore.state.command import (
     DeleteTree,
     DestroySession,
     LockKey,
+    RestoreStore,
     SetKey,
     UnlockKey,
 )
-from kvstore.state.entry import ServiceCheck
+from kvstore.state.entry import Entry, ServiceCheck, Session
 
-__all__ = ["UnreadableCommand", "decode_commands", "encode_commands"]
+__all__ = [
+    "UNPACK_ERRORS",
+    "UnreadableCommand",
+    "decode_commands",
+    "encode_commands",
+    "entry_fields",
+    "session_fields",
+    "session_of",
+]
+
+
+# What msgpack, and making values of what it gives, may raise.
+UNPACK_ERRORS = (msgpack.exceptions.UnpackException, ValueError, TypeError)
 
 
 class UnreadableCommand(ValueError):
     """Bytes that are not a list of commands this version knows."""
 
 
-def _session_fields(c: CreateSession) -> tuple[Any, ...]:
-    checks = c.service_checks
+def _session_fields(one: CreateSession | Session) -> tuple[Any, ...]:
+    checks = one.service_checks
     return (
-        c.id,
-        c.name,
-        c.node,
-        c.lock_delay_ns,
-        c.behavior,
-        c.ttl,
-        c.ttl_ns,
-        c.node_checks,
+        one.id,
+        one.name,
+        one.node,
+        one.lock_delay_ns,
+        one.behavior,
+        one.ttl,
+        one.ttl_ns,
+        one.node_checks,
         None if checks is None else [(check.id, check.namespace) for check in checks],
-        c.checks,
+        one.checks,
     )
 
 
-def _session(fields: list[Any]) -> CreateSession:
-    session_id, name, node, lock_delay_ns, behavior, ttl, ttl_ns, *lists = fields
-    node_checks, services, checks = lists
-    return CreateSession(
-        session_id,
-        name,
-        node,
-        lock_delay_ns,
-        behavior,
-        ttl,
-        ttl_ns,
+def _session_values(fields: Sequence[Any]) -> tuple[Any, ...]:
+    *plain, node_checks, services, checks = fields
+    return (
+        *plain,
         None if node_checks is None else tuple(node_checks),
         None if services is None else tuple(ServiceCheck(*one) for one in services),
         tuple(checks),
+    )
+
+
+def session_fields(one: Session) -> tuple[Any, ...]:
+    """Return what a session is made of, for msgpack; the inverse of `session_of`."""
+    return (*_session_fields(one), one.create_index)
+
+
+def session_of(fields: Sequence[Any]) -> Session:
+    """Return the session made of these fields. Raises TypeError or ValueError."""
+    *plain, create_index = fields
+    values: tuple[Any, ...] = (*_session_values(plain), create_index)
+    return Session(*values)
+
+
+def entry_fields(one: Entry) -> tuple[Any, ...]:
+    """Return what an entry is made of, for msgpack; `Entry(*fields)` makes it again."""
+    return (
+        one.key,
+        one.value,
+        one.flags,
+        one.session,
+        one.lock_index,
+        one.create_index,
+        one.modify_index,
     )
 
 
@@ -76,6 +107,10 @@ _ENCODE: dict[type[Command], tuple[int, Callable[[Any], tuple[Any, ...]]]] = {
     UnlockKey: (8, lambda c: (c.key, c.value, c.flags, c.session)),
     CreateSession: (9, _session_fields),
     DestroySession: (10, lambda c: (c.id,)),
+    RestoreStore: (
+        11,
+        lambda c: (list(map(session_fields, c.sessions)), list(map(entry_fields, c.entries))),
+    ),
 }
 
 _DECODE: dict[int, Callable[[list[Any]], Command]] = {
@@ -87,8 +122,11 @@ _DECODE: dict[int, Callable[[list[Any]], Command]] = {
     6: lambda fields: DeleteTree(*fields),
     7: lambda fields: LockKey(*fields),
     8: lambda fields: UnlockKey(*fields),
-    9: _session,
+    9: lambda fields: CreateSession(*_session_values(fields)),
     10: lambda fields: DestroySession(*fields),
+    11: lambda fields: RestoreStore(
+        tuple(map(session_of, fields[0])), tuple(Entry(*one) for one in fields[1])
+    ),
 }
 
 # Session names, nodes and TTLs are text from clients that may hold undecodable bytes; keys and
@@ -114,5 +152,5 @@ def decode_commands(body: bytes) -> list[Command]:
         return [_DECODE[opcode](fields) for opcode, *fields in packed]
     except KeyError as error:
         raise UnreadableCommand(f"opcode {error} is unknown to this version") from error
-    except (msgpack.exceptions.UnpackException, ValueError, TypeError) as error:
+    except UNPACK_ERRORS as error:
         raise UnreadableCommand(f"not a list of commands: {error}") from error

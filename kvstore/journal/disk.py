@@ -1,6 +1,7 @@
 """One data folder: the only door from the journal to the operating system, and its lock.
 
-A test can be the operating system: whatever has `Disk`'s methods will do.
+Whoever reads a folder needs `Files` only, and no lock: files grow at their ends, and are replaced
+as a whole. A test can be the operating system: whatever has these methods will do.
 Every method raises OSError as the system gives it; the journal says what that means.
 """
 
@@ -11,12 +12,13 @@ from typing import Protocol
 
 from kvstore.errors import JournalLocked
 
-__all__ = ["Disk", "FolderDisk", "SegmentFile"]
+__all__ = ["AppendFile", "Disk", "Files", "Folder", "FolderDisk", "ReadFile"]
 
 _LOCK_NAME = "LOCK"
+_READ_BUFFER_BYTES = 1024 * 1024
 
 
-class SegmentFile(Protocol):
+class AppendFile(Protocol):
     """A file that is only written at its end."""
 
     def write(self, data: bytes) -> None:
@@ -29,8 +31,18 @@ class SegmentFile(Protocol):
         """Close the file without a sync."""
 
 
-class Disk(Protocol):
-    """The files of one folder."""
+class ReadFile(Protocol):
+    """A file that is read from its beginning to its end."""
+
+    def read(self, size_bytes: int) -> bytes:
+        """Return the next bytes; fewer than asked for only at the end of the file."""
+
+    def close(self) -> None:
+        """Close the file."""
+
+
+class Files(Protocol):
+    """The files of one folder, to read; and to make new ones."""
 
     # Named in errors; need not exist outside of them.
     folder: Path
@@ -38,20 +50,39 @@ class Disk(Protocol):
     def names(self) -> list[str]:
         """Return the names of the files in the folder, sorted."""
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has."""
+
     def read(self, name: str) -> bytes:
         """Return a whole file."""
 
-    def create(self, name: str) -> SegmentFile:
-        """Make a file that must not exist yet; survives only after `sync_folder`."""
+    def open(self, name: str) -> ReadFile:
+        """Open a file to read it piece by piece."""
 
-    def append_to(self, name: str) -> SegmentFile:
+    def evict(self, name: str) -> None:
+        """Forget what is cached of a synced file, so that the next read is of the disk."""
+
+    def create(self, name: str) -> AppendFile:
+        """Make a file that must not exist yet; its name survives only after `sync_folder`."""
+
+
+class Disk(Files, Protocol):
+    """The files of a folder that is owned."""
+
+    def append_to(self, name: str) -> AppendFile:
         """Open a file for writing at its end."""
 
     def truncate(self, name: str, size_bytes: int) -> None:
         """Cut a file and sync it."""
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, in one step; lasting only after `sync_folder`."""
+
     def remove(self, name: str) -> None:
         """Delete a file; lasting only after `sync_folder`."""
+
+    def free_bytes(self) -> int:
+        """Return how much more can be written to the file system."""
 
     def sync_folder(self) -> None:
         """Return when files made and removed so far will survive a loss of power."""
@@ -61,7 +92,7 @@ class Disk(Protocol):
 
 
 class _File:
-    """A SegmentFile on a file descriptor."""
+    """An AppendFile on a file descriptor."""
 
     def __init__(self, path: Path, flags: int) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
@@ -78,28 +109,71 @@ class _File:
         os.close(self._fd)
 
 
-class FolderDisk:
-    """A Disk on a real folder, which it makes if it must and owns until `close`."""
+class _Reader:
+    """A ReadFile on a file descriptor."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=_READ_BUFFER_BYTES)
+
+    def read(self, size_bytes: int) -> bytes:
+        return self._file.read(size_bytes)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Folder:
+    """The Files of a real folder, whoever owns it."""
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder. Raises JournalLocked, or OSError when it cannot be made or written."""
         self.folder = folder
-        _make_folder(folder)
-        self._lock_fd = _lock(folder)
 
     def names(self) -> list[str]:
         """Return the names of the files in the folder, sorted."""
         return sorted(entry.name for entry in os.scandir(self.folder) if entry.is_file())
 
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has."""
+        return (self.folder / name).stat().st_size
+
     def read(self, name: str) -> bytes:
         """Return a whole file."""
         return (self.folder / name).read_bytes()
 
-    def create(self, name: str) -> SegmentFile:
+    def open(self, name: str) -> ReadFile:
+        """Open a file to read it piece by piece."""
+        return _Reader(self.folder / name)
+
+    def evict(self, name: str) -> None:
+        """Ask the system to forget what it has cached of a file."""
+        fd = os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+    def create(self, name: str) -> AppendFile:
         """Make a file that must not exist yet."""
         return _File(self.folder / name, os.O_CREAT | os.O_EXCL)
 
-    def append_to(self, name: str) -> SegmentFile:
+    def free_bytes(self) -> int:
+        """Return what the file system has left for users that are not root."""
+        found = os.statvfs(self.folder)
+        return found.f_bavail * found.f_frsize
+
+
+class FolderDisk(Folder):
+    """A Disk on a real folder, which it makes if it must and owns until `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder. Raises JournalLocked, or OSError when it cannot be made or written."""
+        super().__init__(folder)
+        _make_folder(folder)
+        self._lock_fd = _lock(folder)
+        # Kept open, lest a server out of descriptors cannot sync a name it has just made.
+        self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def append_to(self, name: str) -> AppendFile:
         """Open a file for writing at its end."""
         return _File(self.folder / name, 0)
 
@@ -109,17 +183,22 @@ class FolderDisk:
             file.truncate(size_bytes)
             os.fsync(file.fileno())
 
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, in one step."""
+        (self.folder / old).rename(self.folder / new)
+
     def remove(self, name: str) -> None:
         """Delete a file."""
         (self.folder / name).unlink()
 
     def sync_folder(self) -> None:
         """Sync the folder itself."""
-        _sync_folder(self.folder)
+        os.fsync(self._folder_fd)
 
     def close(self) -> None:
         """Release the lock; a second call does nothing."""
         if self._lock_fd >= 0:
+            os.close(self._folder_fd)
             os.close(self._lock_fd)
             self._lock_fd = -1
 

@@ -1,40 +1,39 @@
-"""The journal in files: segments in one folder, group commit, a torn tail cut at the start.
+"""The journal in files: segments and snapshots in one folder, group commit, a torn tail cut.
 
 Invariants:
 - a record is acknowledged only after the sync that covers it;
 - only the newest segment is written, and only at its end;
 - a segment is begun only when everything before it is synced, and used only when its name is;
+- a file is removed only when a snapshot that makes it needless is synced, and its name too;
 - after a failed write or sync nothing is ever written again by this process: what the kernel
   kept of it is unknown, and a second sync could report success for lost pages.
 
-Knows bytes, files and the order of records; not what a command does.
+Knows bytes, files and the order of records; not what a command does, nor how a snapshot is made.
 """
 
 import asyncio
 import logging
-import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from kvstore.errors import InvariantBroken, JournalCorrupt, JournalUnwritable
-from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_commands
-from kvstore.journal.disk import Disk, SegmentFile
+from kvstore.errors import InvariantBroken, JournalUnreadable, JournalUnwritable
+from kvstore.journal.codec import encode_commands
+from kvstore.journal.disk import AppendFile, Disk
 from kvstore.journal.frame import (
-    SEGMENT_HEADER_BYTES,
-    BadHeader,
-    Damage,
-    Frame,
-    SegmentHeader,
-    TornTail,
-    decode_segment_header,
+    FILE_HEADER_BYTES,
+    FileHeader,
+    FileKind,
+    encode_file_header,
     encode_frame,
-    encode_segment_header,
-    scan_frames,
 )
 from kvstore.journal.journal import Record
+from kvstore.journal.listing import Listing, segment_name, snapshot_name, unfinished_name
+from kvstore.journal.reader import JournalEnd, JournalReader, read_listing
+from kvstore.journal.space import Space, Usage
 from kvstore.state.command import Command
+from kvstore.state.image import Image
 
 __all__ = ["SEGMENT_BYTES_MAX", "FileJournal"]
 
@@ -42,7 +41,6 @@ log = logging.getLogger(__name__)
 
 # Big enough that a new file is rare, small enough to read one whole into memory at the start.
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
-_SEGMENT_NAME = re.compile(r"[0-9]{20}\.journal")
 
 
 @dataclass(slots=True)
@@ -50,8 +48,8 @@ class _Active:
     """The segment that is being written."""
 
     name: str
-    header: SegmentHeader
-    file: SegmentFile
+    header: FileHeader
+    file: AppendFile
     size_bytes: int
     # Whether its last frame is a seal, so that a restart without writes leaves no second one.
     sealed: bool
@@ -65,128 +63,171 @@ class FileJournal:
     """
 
     def __init__(
-        self, disk: Disk, *, sync: bool = True, segment_bytes_max: int = SEGMENT_BYTES_MAX
+        self,
+        disk: Disk,
+        *,
+        sync: bool = True,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        space: Space | None = None,
     ) -> None:
         self._disk = disk
         self._sync = sync
         self._segment_bytes_max = segment_bytes_max
+        self._space = space or Space()
+        # Is called on the event loop after each batch.
+        self.grown: Callable[[], None] = _ignore
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._next_index = 1
+        # Set by `base`.
+        self._reader: JournalReader | None = None
         # Set at the end of `replay`.
         self._active: _Active | None = None
+        # Index of the newest snapshot, 0 without one.
+        self._base_index = 0
+        # Sizes of all snapshots and segments but the active one, by name; and of those segments
+        # that lie behind the newest snapshot.
+        self._kept: dict[str, int] = {}
+        self._closed_tail_bytes = 0
+        # How far `base` and `replay` have read, and how much there is.
+        self._replayed_bytes = 0
+        self._replay_bytes = 0
         # Whether something was written since the last sync.
         self._unsynced = False
         # Set by the first failure, final.
         self._failure: JournalUnwritable | None = None
+        # Why nothing that grows should be written at the moment.
+        self._full: str | None = None
         self._closed = False
+
+    @property
+    def disk(self) -> Disk:
+        """The folder, for whoever makes snapshots of its closed files."""
+        return self._disk
+
+    @property
+    def usage(self) -> Usage:
+        """How many bytes the folder holds, and what they are for."""
+        return Usage(
+            base_index=self._base_index,
+            snapshot_bytes=self._kept.get(snapshot_name(self._base_index), 0),
+            tail_bytes=self.tail_bytes,
+            folder_bytes=self._folder_bytes(),
+        )
+
+    @property
+    def tail_bytes(self) -> int:
+        """Size of the segments behind the newest snapshot: what a start replays."""
+        return self._closed_tail_bytes + (self._active.size_bytes if self._active else 0)
+
+    def _folder_bytes(self) -> int:
+        closed = sum(list(self._kept.values()))  # a list: another thread may add to it
+        return closed + (self._active.size_bytes if self._active else 0)
+
+    @property
+    def full(self) -> str | None:
+        """Why there is no room for more data, as a clause; None while there is.
+
+        Looked at after each batch, and again whenever it is asked for while there is no room.
+        """
+        if self._full is not None:
+            self._look_for_room()
+        return self._full
+
+    def replay_progress(self) -> tuple[int, int]:
+        """Return how many bytes of how many were read so far; (0, 0) before `base`."""
+        return self._replayed_bytes, self._replay_bytes
+
+    def base(self) -> Image | None:
+        """Return what the newest snapshot holds; see `Journal.base`.
+
+        Raises JournalCorrupt with the file and the offset, and JournalUnreadable.
+        """
+        listing = read_listing(self._disk)
+        self._reader = JournalReader(self._disk, listing, progress=self._count_replayed)
+        self._replay_bytes = self._reader.size_bytes()
+        self._base_index = listing.chain().base_index
+        self._next_index = self._base_index + 1
+        return self._reader.base()
+
+    def _count_replayed(self, size_bytes: int) -> None:
+        self._replayed_bytes += size_bytes
 
     def replay(self) -> Iterator[Record]:
         """Yield every record in order; see `Journal.replay`.
 
         Cuts a torn tail off the newest segment and says so in the log. Raises JournalCorrupt with
-        the file and the offset, and JournalUnwritable when the tail cannot be cut or the next
-        segment not be made.
+        the file and the offset, JournalUnreadable, and JournalUnwritable when the tail cannot be
+        cut or the next segment not be made.
         """
-        names = [name for name in self._disk.names() if _SEGMENT_NAME.fullmatch(name)]
-        newest: tuple[str, SegmentHeader, Frame | None] | None = None
-        for position, name in enumerate(names):
-            data = self._disk.read(name)
-            is_newest = position == len(names) - 1
-            header = self._segment_header(name, data, is_newest=is_newest)
-            if header is None:
-                break
-            last: Frame | None = None
-            for frame in self._frames(name, data, header, is_newest=is_newest):
-                yield from self._records(name, frame)
-                last = frame
-            newest = (name, header, last)
-        self._start_writing(newest)
+        if self._reader is None:
+            raise InvariantBroken("the journal is replayed before its base was asked for")
+        for record in self._reader.records():
+            self._next_index = record.index + 1
+            yield record
+        self._clean_up(self._reader)
+        self._start_writing(self._reader.end)
 
-    def _segment_header(self, name: str, data: bytes, *, is_newest: bool) -> SegmentHeader | None:
-        """Return a segment's header; None for one whose making a crash cut short."""
-        header = decode_segment_header(data)
-        if isinstance(header, BadHeader):
-            # Its header is synced before a frame is written, so nothing was ever behind it.
-            empty = not data[SEGMENT_HEADER_BYTES:].strip(b"\0")
-            if is_newest and empty and not header.is_whole:
-                self._drop_unfinished(name, len(data))
-                return None
-            raise JournalCorrupt(self._disk.folder / name, 0, header.reason)
-        if header.first_index != self._next_index:
-            raise JournalCorrupt(
-                self._disk.folder / name,
-                0,
-                f"expected index {self._next_index}, the segment begins with "
-                f"{header.first_index}: a segment is missing",
-            )
-        return header
+    def _clean_up(self, reader: JournalReader) -> None:
+        """Take away what a crash left unfinished."""
+        if reader.unfinished is not None:
+            name, size_bytes = reader.unfinished
+            log.warning("removed %s: its %d bytes are no header yet", name, size_bytes)
+            self._remove(name)
+        for name in read_listing(self._disk).unfinished:
+            log.info("removed %s: a snapshot that was not finished", name)
+            self._remove(name)
+        if reader.end is not None and reader.end.torn is not None:
+            self._cut(reader.end)
 
-    def _drop_unfinished(self, name: str, size_bytes: int) -> None:
-        log.warning("removed %s: its %d bytes are no header yet", name, size_bytes)
+    def _remove(self, name: str) -> None:
         try:
             self._disk.remove(name)
             self._disk.sync_folder()
         except OSError as error:
             raise self._unwritable(name, error) from error
 
-    def _frames(
-        self, name: str, data: bytes, header: SegmentHeader, *, is_newest: bool
-    ) -> Iterator[Frame]:
-        for part in scan_frames(data, header):
-            if isinstance(part, Frame):
-                yield part
-            elif isinstance(part, Damage):
-                raise JournalCorrupt(self._disk.folder / name, part.offset, part.reason)
-            elif is_newest:
-                self._cut(name, part)
-            else:
-                reason = "the segment ends in an unfinished frame, yet a later segment exists"
-                raise JournalCorrupt(self._disk.folder / name, part.offset, reason)
-
-    def _cut(self, name: str, tail: TornTail) -> None:
-        if tail.size_bytes:
+    def _cut(self, end: JournalEnd) -> None:
+        assert end.torn is not None
+        if end.torn.size_bytes:
             log.warning(
                 "cut %d bytes off %s at offset %d: a write that was never synced",
-                tail.size_bytes,
-                name,
-                tail.offset,
+                end.torn.size_bytes,
+                end.name,
+                end.torn.offset,
             )
         try:
-            self._disk.truncate(name, tail.offset)
+            self._disk.truncate(end.name, end.torn.offset)
         except OSError as error:
-            raise self._unwritable(name, error) from error
+            raise self._unwritable(end.name, error) from error
 
-    def _records(self, name: str, frame: Frame) -> Iterator[Record]:
-        try:
-            commands = decode_commands(frame.body) if frame.body else []
-        except UnreadableCommand as error:
-            raise JournalCorrupt(self._disk.folder / name, frame.offset, str(error)) from error
-        if len(commands) != frame.command_count:
-            reason = f"expected {frame.command_count} commands, found {len(commands)}"
-            raise JournalCorrupt(self._disk.folder / name, frame.offset, reason)
-        for command in commands:
-            yield Record(self._next_index, frame.written_ms, command)
-            self._next_index += 1
-
-    def _start_writing(self, newest: tuple[str, SegmentHeader, Frame | None] | None) -> None:
-        if newest is None:
+    def _start_writing(self, end: JournalEnd | None) -> None:
+        listing = read_listing(self._disk)
+        names = (*map(snapshot_name, listing.snapshots), *map(segment_name, listing.segments))
+        self._kept = {name: self._size(name) for name in names}
+        if end is None:
             self._active = self._new_segment(0)
-            return
-        name, header, last = newest
-        size_bytes = SEGMENT_HEADER_BYTES if last is None else last.end
-        sealed = last is not None and last.command_count == 0
-        # What was replayed may be in the kernel's memory only, if the process before us was killed
-        # between a write and its sync; it is about to be readable.
-        file = self._open(name)
-        self._active = _Active(name, header, file, size_bytes, sealed)
+        else:
+            # What was replayed may be in the kernel's memory only, if the process before us was
+            # killed between a write and its sync; it is about to be readable.
+            file = self._open(end.name)
+            self._active = _Active(end.name, end.header, file, end.size_bytes, end.sealed)
+            self._kept.pop(end.name)
+        self._measure_tail()
+        self._look_for_room()
+
+    def _size(self, name: str) -> int:
+        try:
+            return self._disk.size(name)
+        except OSError as error:
+            raise JournalUnreadable(self._disk.folder / name, error) from error
 
     def _new_segment(self, written_ms: int) -> _Active:
-        name = f"{self._next_index:020d}.journal"
-        header = SegmentHeader(self._next_index, written_ms, secrets.randbits(32))
-        file = self._open(name, encode_segment_header(header))
-        return _Active(name, header, file, SEGMENT_HEADER_BYTES, sealed=False)
+        name = segment_name(self._next_index)
+        header = FileHeader(self._next_index, written_ms, secrets.randbits(32))
+        file = self._open(name, encode_file_header(FileKind.SEGMENT, header))
+        return _Active(name, header, file, FILE_HEADER_BYTES, sealed=False)
 
-    def _open(self, name: str, head: bytes | None = None) -> SegmentFile:
+    def _open(self, name: str, head: bytes | None = None) -> AppendFile:
         """Open a segment for writing, a new one if it has a head; file and name are synced."""
         try:
             file = self._disk.append_to(name) if head is None else self._disk.create(name)
@@ -209,30 +250,105 @@ class FileJournal:
         if self._closed:
             raise InvariantBroken("the journal is written after it was closed")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._append, commands, written_ms)
+        first = await loop.run_in_executor(self._thread, self._append, commands, written_ms)
+        self.grown()
+        return first
 
     def _append(self, commands: Sequence[Command], written_ms: int) -> int:
-        active = self._active
-        if active is None:
-            raise InvariantBroken("the journal is written before it was replayed")
+        active = self._require_active()
         if not commands:
             raise InvariantBroken("an empty batch is what marks a seal")
         body = encode_commands(commands)
         is_full = active.size_bytes + len(body) > self._segment_bytes_max
-        if is_full and active.header.first_index != self._next_index:
+        if is_full and active.header.index != self._next_index:
             active = self._rotate(active, written_ms)
         self._write(active, body, len(commands), written_ms)
         if self._sync:
             self._sync_segment(active)
         first = self._next_index
         self._next_index += len(commands)
+        self._look_for_room()
         return first
+
+    def _require_active(self) -> _Active:
+        if self._failure is not None:
+            raise self._failure
+        if self._active is None:
+            raise InvariantBroken("the journal is written before it was replayed or after a close")
+        return self._active
+
+    def _look_for_room(self) -> None:
+        try:
+            free_bytes = self._disk.free_bytes()
+        except OSError:  # whatever it is, a write will find out and say it
+            return
+        self._full = self._space.shortage(self._folder_bytes(), free_bytes)
+
+    async def rotate(self, written_ms: int) -> int:
+        """Begin the next segment, so that all others are closed; return their last index.
+
+        Nothing happens to a segment without records. Raises JournalUnwritable.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._rotate_now, written_ms
+        )
+
+    def _rotate_now(self, written_ms: int) -> int:
+        active = self._require_active()
+        if active.header.index != self._next_index:
+            self._rotate(active, written_ms)
+        return self._next_index - 1
+
+    async def adopt_snapshot(self, last_index: int) -> None:
+        """Give the unfinished snapshot of this index its name; the next start begins with it.
+
+        It must be whole, synced and verified. Raises JournalUnwritable.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._adopt_snapshot, last_index)
+
+    def _adopt_snapshot(self, last_index: int) -> None:
+        self._require_active()
+        name = snapshot_name(last_index)
+        try:
+            size_bytes = self._disk.size(unfinished_name(last_index))
+            self._disk.rename(unfinished_name(last_index), name)
+            self._disk.sync_folder()
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+        self._kept[name] = size_bytes
+        self._base_index = last_index
+        self._measure_tail()
+        self._look_for_room()
+
+    def _measure_tail(self) -> None:
+        tail = Listing.of(self._kept).chain(self._base_index).segments
+        self._closed_tail_bytes = sum(self._kept[segment_name(one)] for one in tail)
+
+    async def remove(self, names: Iterable[str]) -> None:
+        """Delete closed files that the newest snapshot has made needless, in this order.
+
+        Oldest first, so that history has no holes, whenever it ends. Raises OSError.
+        """
+        await asyncio.to_thread(self._remove_files, list(names))
+
+    def _remove_files(self, names: list[str]) -> None:
+        needed = Listing.of(self._kept).chain(self._base_index).names
+        for name in names:
+            if name in needed:
+                raise InvariantBroken(f"{name} is still needed")
+            self._disk.remove(name)
+            self._kept.pop(name, None)
+            # One by one, so that a crash cannot keep an older file and lose a newer one.
+            self._disk.sync_folder()
 
     def _rotate(self, full: _Active, written_ms: int) -> _Active:
         """Begin the next segment; the full one is synced, whatever the setting."""
         self._sync_segment(full)
         self._active = None
         full.file.close()
+        self._kept[full.name] = full.size_bytes
+        self._closed_tail_bytes += full.size_bytes
         self._active = self._new_segment(written_ms)
         return self._active
 
@@ -261,8 +377,7 @@ class FileJournal:
         self._unsynced = False
 
     def _unwritable(self, name: str, error: OSError) -> JournalUnwritable:
-        reason = error.strerror or str(error)
-        self._failure = JournalUnwritable(self._disk.folder / name, reason)
+        self._failure = JournalUnwritable(self._disk.folder / name, error)
         return self._failure
 
     async def close(self) -> None:
@@ -292,3 +407,7 @@ class FileJournal:
             self._sync_segment(active)
         self._write(active, b"", 0, 0)
         self._sync_segment(active)
+
+
+def _ignore() -> None:
+    """Do nothing."""

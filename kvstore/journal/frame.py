@@ -1,4 +1,4 @@
-"""The bytes of a segment: its header, then frames; pure, opens no file. See docs/journal-format.md.
+"""The bytes of a file: its header, then frames; pure, opens no file. See docs/journal-format.md.
 
 A frame is one batch: what was written by one write and synced by one sync. So only the last frame
 of the last segment can ever be unfinished, and a sound frame proves that everything before it was
@@ -13,27 +13,30 @@ stored value that looks like a frame is never taken for one.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from zlib import crc32
 
 __all__ = [
+    "FILE_HEADER_BYTES",
     "FRAME_HEADER_BYTES",
-    "SEGMENT_HEADER_BYTES",
     "BadHeader",
     "Damage",
+    "FileHeader",
+    "FileKind",
     "Frame",
-    "SegmentHeader",
+    "FrameHeader",
     "TornTail",
-    "decode_segment_header",
+    "decode_file_header",
+    "decode_frame_header",
+    "encode_file_header",
     "encode_frame",
-    "encode_segment_header",
+    "frame_of",
     "scan_frames",
 ]
 
 FORMAT_VERSION = 1
-# Like PNG's: a transfer that rewrites line ends or strips the eighth bit is seen at once.
-_SEGMENT_MAGIC = b"\x89kvj\r\n\x1a\n"
-# magic, format version, salt, first index, created (ms); then the header's checksum.
-_SEGMENT = struct.Struct("<8sIIQQ")
+# magic, format version, salt, index, created (ms); then the header's checksum.
+_FILE = struct.Struct("<8sIIQQ")
 _FRAME_MAGIC = b"KVBt"
 # magic, body length, first index, written (ms), commands, flags, body checksum; then the header's.
 _FRAME = struct.Struct("<4sIQQIII")
@@ -41,18 +44,41 @@ _FRAME = struct.Struct("<4sIQQIII")
 _SYNCED_BEFORE = 1
 _CRC = struct.Struct("<I")
 
-SEGMENT_HEADER_BYTES = _SEGMENT.size + _CRC.size
+FILE_HEADER_BYTES = _FILE.size + _CRC.size
 FRAME_HEADER_BYTES = _FRAME.size + _CRC.size
 
 
+class FileKind(Enum):
+    """What a file is, by its magic.
+
+    Like PNG's: a transfer that rewrites line ends or strips the eighth bit is seen at once.
+    """
+
+    SEGMENT = b"\x89kvj\r\n\x1a\n"
+    SNAPSHOT = b"\x89kvs\r\n\x1a\n"
+
+
 @dataclass(frozen=True, slots=True)
-class SegmentHeader:
-    """What the first bytes of a segment say."""
+class FileHeader:
+    """What the first bytes of a file say."""
+
+    # Of a segment's first record; of the last record that a snapshot holds the outcome of.
+    index: int
+    created_ms: int
+    # 0 to 2**32-1, drawn for each file.
+    salt: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeader:
+    """What the first bytes of a frame say of it."""
 
     first_index: int
-    created_ms: int
-    # 0 to 2**32-1, drawn for each segment.
-    salt: int
+    written_ms: int
+    command_count: int
+    synced_before: bool
+    body_bytes: int
+    body_crc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +108,7 @@ class TornTail:
 
 @dataclass(frozen=True, slots=True)
 class BadHeader:
-    """A segment header that cannot be used."""
+    """A file's header that cannot be used."""
 
     reason: str
     # Whether its bytes are whole and somebody's, so that this is not the trace of a crash.
@@ -97,30 +123,28 @@ class Damage:
     reason: str
 
 
-def encode_segment_header(header: SegmentHeader) -> bytes:
-    """Return the first SEGMENT_HEADER_BYTES of a segment."""
-    fields = _SEGMENT.pack(
-        _SEGMENT_MAGIC, FORMAT_VERSION, header.salt, header.first_index, header.created_ms
-    )
+def encode_file_header(kind: FileKind, header: FileHeader) -> bytes:
+    """Return the first FILE_HEADER_BYTES of a file."""
+    fields = _FILE.pack(kind.value, FORMAT_VERSION, header.salt, header.index, header.created_ms)
     return fields + _CRC.pack(crc32(fields))
 
 
-def decode_segment_header(data: bytes | memoryview) -> SegmentHeader | BadHeader:
-    """Return what a segment's first bytes say, or what is wrong with them."""
-    if len(data) < SEGMENT_HEADER_BYTES:
-        reason = f"the header has {len(data)} bytes, expected {SEGMENT_HEADER_BYTES}"
+def decode_file_header(kind: FileKind, data: bytes | memoryview) -> FileHeader | BadHeader:
+    """Return what a file's first bytes say, or what is wrong with them."""
+    if len(data) < FILE_HEADER_BYTES:
+        reason = f"the header has {len(data)} bytes, expected {FILE_HEADER_BYTES}"
         return BadHeader(reason, is_whole=False)
-    fields = bytes(data[: _SEGMENT.size])
-    (checksum,) = _CRC.unpack_from(data, _SEGMENT.size)
-    magic, version, salt, first_index, created_ms = _SEGMENT.unpack(fields)
+    fields = bytes(data[: _FILE.size])
+    (checksum,) = _CRC.unpack_from(data, _FILE.size)
+    magic, version, salt, index, created_ms = _FILE.unpack(fields)
     if checksum != crc32(fields):
         return BadHeader("the header's checksum does not match", is_whole=False)
-    if magic != _SEGMENT_MAGIC:
-        return BadHeader("this is not a journal segment", is_whole=True)
+    if magic != kind.value:
+        return BadHeader(f"this is not a journal's {kind.name.lower()}", is_whole=True)
     if version != FORMAT_VERSION:
         reason = f"format version {version} is not known here, expected {FORMAT_VERSION}"
         return BadHeader(reason, is_whole=True)
-    return SegmentHeader(first_index, created_ms, salt)
+    return FileHeader(index, created_ms, salt)
 
 
 def encode_frame(
@@ -132,7 +156,7 @@ def encode_frame(
     *,
     synced_before: bool,
 ) -> bytes:
-    """Return the bytes of one batch for a segment with this salt."""
+    """Return the bytes of one batch for a file with this salt."""
     flags = _SYNCED_BEFORE if synced_before else 0
     fields = _FRAME.pack(
         _FRAME_MAGIC, len(body), first_index, written_ms, command_count, flags, crc32(body, salt)
@@ -141,7 +165,7 @@ def encode_frame(
 
 
 def scan_frames(
-    data: bytes | memoryview, header: SegmentHeader
+    data: bytes | memoryview, header: FileHeader
 ) -> Iterator[Frame | TornTail | Damage]:
     """Yield the frames of a segment's bytes (its header included) in order.
 
@@ -149,7 +173,7 @@ def scan_frames(
     a TornTail of size 0.
     """
     view = memoryview(data)
-    offset, index = SEGMENT_HEADER_BYTES, header.first_index
+    offset, index = FILE_HEADER_BYTES, header.index
     while offset < len(view):
         frame = _frame_at(view, offset, header.salt)
         if isinstance(frame, str):
@@ -162,23 +186,44 @@ def scan_frames(
         offset, index = frame.end, index + frame.command_count
 
 
+def decode_frame_header(data: bytes | memoryview, salt: int) -> FrameHeader | str:
+    """Return what a frame's first bytes say, or a sentence that says why they are none."""
+    if len(data) < FRAME_HEADER_BYTES:
+        return "the frame's header is incomplete"
+    fields = data[: _FRAME.size]
+    magic, size, first_index, written_ms, count, flags, body_crc = _FRAME.unpack(fields)
+    (header_crc,) = _CRC.unpack_from(data, _FRAME.size)
+    if magic != _FRAME_MAGIC or header_crc != crc32(fields, salt):
+        return "the frame's header does not match its checksum"
+    synced_before = bool(flags & _SYNCED_BEFORE)
+    return FrameHeader(first_index, written_ms, count, synced_before, size, body_crc)
+
+
+def frame_of(header: FrameHeader, body: bytes | memoryview, salt: int, offset: int) -> Frame | str:
+    """Return the frame with this header and body, or a sentence that says what is wrong with it."""
+    if len(body) != header.body_bytes:
+        return f"the frame's body has {len(body)} bytes of {header.body_bytes}"
+    if crc32(body, salt) != header.body_crc:
+        return "the frame's body does not match its checksum"
+    end = offset + FRAME_HEADER_BYTES + header.body_bytes
+    return Frame(
+        header.first_index,
+        header.written_ms,
+        header.command_count,
+        header.synced_before,
+        bytes(body),
+        offset,
+        end,
+    )
+
+
 def _frame_at(view: memoryview, offset: int, salt: int) -> Frame | str:
     """Return the frame at an offset, or a sentence that says why there is none."""
     start = offset + FRAME_HEADER_BYTES
-    if start > len(view):
-        return "the frame's header is incomplete"
-    fields = view[offset : offset + _FRAME.size]
-    magic, size, first_index, written_ms, count, flags, body_crc = _FRAME.unpack(fields)
-    (header_crc,) = _CRC.unpack_from(view, offset + _FRAME.size)
-    if magic != _FRAME_MAGIC or header_crc != crc32(fields, salt):
-        return "the frame's header does not match its checksum"
-    body = view[start : start + size]
-    if len(body) != size:
-        return f"the frame's body has {len(body)} bytes of {size}"
-    if crc32(body, salt) != body_crc:
-        return "the frame's body does not match its checksum"
-    synced_before = bool(flags & _SYNCED_BEFORE)
-    return Frame(first_index, written_ms, count, synced_before, bytes(body), offset, start + size)
+    header = decode_frame_header(view[offset:start], salt)
+    if isinstance(header, str):
+        return header
+    return frame_of(header, view[start : start + header.body_bytes], salt, offset)
 
 
 def _end_of_frames(view: memoryview, offset: int, salt: int, reason: str) -> TornTail | Damage:

@@ -1,7 +1,7 @@
 """The port between the engine and whatever makes commands last.
 
 A journal numbers commands and keeps them in that order. The engine has these duties:
-first, call `replay` once and to its end, before anything else; then `append` one batch at a time,
+first, call `base` and then `replay`, each once and to its end; then `append` one batch at a time,
 the next only when the last has returned; at the end, `close`.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kvstore.state.command import Command
+from kvstore.state.image import Image
 
 __all__ = ["BATCH_BYTES_MAX", "BATCH_COMMANDS_MAX", "Journal", "Record"]
 
@@ -33,8 +34,19 @@ class Record:
 class Journal(Protocol):
     """Commands in order, durable when `append` has returned."""
 
+    @property
+    def full(self) -> str | None:
+        """Why there is no room for commands that add data, as a clause; None while there is."""
+
+    def base(self) -> Image | None:
+        """Return the store that the records continue; None when they begin with the first.
+
+        Its entries are read as they are taken. Raises JournalCorrupt when it cannot be read, and
+        so do its entries.
+        """
+
     def replay(self) -> Iterator[Record]:
-        """Yield every record in order, from the first on.
+        """Yield every record behind the base, in order.
 
         Raises JournalCorrupt when acknowledged records cannot be read. Afterwards the journal is
         ready for `append`.

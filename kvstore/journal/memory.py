@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kvstore.journal.journal import Record
 from kvstore.state.command import Command
+from kvstore.state.image import Image
 
 __all__ = ["MemoryJournal"]
 
@@ -22,6 +23,15 @@ class MemoryJournal:
         self._keep = keep
         self._records: list[Record] = []
         self._next_index = 1
+
+    @property
+    def full(self) -> str | None:
+        """Nothing: memory has no limit of its own."""
+        return None
+
+    def base(self) -> Image | None:
+        """Return None: all records are kept."""
+        return None
 
     def replay(self) -> Iterator[Record]:
         """Yield every record in order."""

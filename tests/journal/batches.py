@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kvstore.journal.file import FileJournal
 from kvstore.journal.journal import Journal
+from kvstore.state import image as whole
 from kvstore.state.command import (
     CasKey,
     Command,
@@ -16,10 +17,11 @@ from kvstore.state.command import (
     DeleteTree,
     DestroySession,
     LockKey,
+    RestoreStore,
     SetKey,
     UnlockKey,
 )
-from kvstore.state.entry import ServiceCheck
+from kvstore.state.entry import Entry, ServiceCheck, Session
 
 from .fake_disk import FakeDisk, Image
 
@@ -30,10 +32,14 @@ __all__ = [
     "WRITTEN_MS",
     "Batch",
     "a_command",
+    "a_store_command",
+    "an_entry",
+    "an_image",
     "flat",
     "recover",
     "replayed",
     "small_batches",
+    "whole_batches",
     "write",
 ]
 
@@ -64,6 +70,16 @@ EVERY_COMMAND: list[Command] = [
         _ID, "", "N1", 2**63 - 1, "release", "", 0, ("a", ""), (ServiceCheck("s", "ns"),), ("c",)
     ),
     DestroySession(_ID),
+    RestoreStore(
+        (
+            Session(_ID, "\udc80", "n", -1, "delete", "1h", 9, None, None, (), 4),
+            Session(_ID, "", "", 0, "release", "", 0, ("a",), (ServiceCheck("s", ""),), ("c",), 5),
+        ),
+        (
+            Entry(b"\xff", b"\x00", 2**64 - 1, _ID, 1, 2, 3),
+            Entry(b"", b"", 0, "", 0, 2**64 - 1, 2**64 - 1),
+        ),
+    ),
 ]
 
 
@@ -81,6 +97,14 @@ def flat(batches: Sequence[Batch]) -> list[Command]:
     return [command for batch in batches for command in batch]
 
 
+def whole_batches(batches: Sequence[Batch], commands: Sequence[Command]) -> int | None:
+    """Return how many batches the commands are; None if they do not end with one."""
+    for count in range(len(batches) + 1):
+        if flat(batches[:count]) == list(commands):
+            return count
+    return None
+
+
 async def write(journal: Journal, batches: Sequence[Batch]) -> list[int]:
     """Append batches, and return the index of the first command of each."""
     return [await journal.append(batch, WRITTEN_MS) for batch in batches]
@@ -88,6 +112,7 @@ async def write(journal: Journal, batches: Sequence[Batch]) -> list[int]:
 
 def replayed(journal: Journal) -> list[Command]:
     """Replay a journal and return its commands; their indexes must count from 1."""
+    assert journal.base() is None
     records = list(journal.replay())
     assert [record.index for record in records] == list(range(1, len(records) + 1))
     return [record.command for record in records]
@@ -121,4 +146,61 @@ a_command: st.SearchStrategy[Command] = st.one_of(
         st.lists(_texts, max_size=3).map(tuple),
     ),
     st.builds(DestroySession, _texts),
+)
+
+_behaviors = st.sampled_from(["release", "delete"])
+_session_fields = (
+    *(_texts, _texts, _int64, _behaviors, _texts, _int64),
+    *(_lists, st.none() | st.lists(_checks, max_size=3).map(tuple)),
+    st.lists(_texts, max_size=3).map(tuple),
+)
+an_entry: st.SearchStrategy[Entry] = st.builds(
+    Entry, _keys, _keys, _uint64, _texts, _uint64, _uint64, _uint64
+)
+# A store as values, whether or not commands could lead there.
+an_image: st.SearchStrategy[whole.Image] = st.builds(
+    whole.Image,
+    st.builds(whole.Facts, _texts, *[_uint64] * 4),
+    st.lists(st.builds(Session, _texts, *_session_fields, _uint64), max_size=4),
+    st.lists(st.builds(whole.Tombstone, _keys, _uint64, st.booleans()), max_size=4),
+    st.lists(an_entry, max_size=4),
+)
+
+# Few keys and sessions, so that commands meet what others have left.
+_few_keys = st.sampled_from([b"", b"a", b"a/", b"a/b", b"a/\xff", b"b"])
+_ids = [f"aaaaaaaa-0000-4000-8000-00000000000{digit}" for digit in "bcd"]
+_few_ids = st.sampled_from(_ids)
+# The last two are other spellings, one of them of an id that is never made.
+_spelled_ids = st.sampled_from([*_ids * 2, _ids[0].upper(), _ids[0].replace("b", "e")])
+_small = st.integers(0, 30)
+
+# What a store may be given, again and again.
+a_store_command: st.SearchStrategy[Command] = st.one_of(
+    st.builds(CreateStore, st.sampled_from(["one", "two"])),
+    st.builds(SetKey, _few_keys, _keys, _uint64),
+    st.builds(CasKey, _few_keys, _keys, _uint64, _small, st.booleans()),
+    st.builds(DeleteKey, _few_keys),
+    st.builds(DeleteKeyCas, _few_keys, _small),
+    st.builds(DeleteTree, _few_keys),
+    st.builds(LockKey, _few_keys, _keys, _uint64, _spelled_ids),
+    st.builds(UnlockKey, _few_keys, _keys, _uint64, _spelled_ids),
+    st.builds(CreateSession, _few_ids, *_session_fields),
+    st.builds(CreateSession, _few_ids, *_session_fields),
+    st.builds(DestroySession, _spelled_ids),
+    st.builds(
+        RestoreStore,
+        st.lists(
+            st.builds(Session, _few_ids, *_session_fields, st.integers(1, 40)),
+            max_size=3,
+            unique_by=lambda one: one.id,
+        ).map(tuple),
+        st.lists(
+            st.builds(
+                *(Entry, _few_keys, _keys, _uint64, st.just("") | _few_ids),
+                *(_uint64, st.integers(1, 40), st.integers(1, 40)),
+            ),
+            max_size=4,
+            unique_by=lambda one: one.key,
+        ).map(tuple),
+    ),
 )

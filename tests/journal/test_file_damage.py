@@ -7,17 +7,25 @@ import pytest
 from kvstore.errors import JournalCorrupt
 from kvstore.journal.file import FileJournal
 from kvstore.journal.frame import (
-    SEGMENT_HEADER_BYTES,
+    FILE_HEADER_BYTES,
     BadHeader,
+    FileKind,
     Frame,
-    decode_segment_header,
+    decode_file_header,
     encode_frame,
     scan_frames,
 )
 from kvstore.state.command import Command, SetKey
 
-from .batches import SEGMENT_BYTES, flat, recover, replayed, small_batches, write
-from .crashes import whole_batches
+from .batches import (
+    SEGMENT_BYTES,
+    flat,
+    recover,
+    replayed,
+    small_batches,
+    whole_batches,
+    write,
+)
 from .fake_disk import FakeDisk, Image
 
 BATCHES = small_batches(7)
@@ -38,7 +46,7 @@ async def lay_out(*, sealed: bool) -> Image:
 
 def frames_of(data: bytes) -> list[Frame]:
     """Return the sound frames of a segment."""
-    header = decode_segment_header(data)
+    header = decode_file_header(FileKind.SEGMENT, data)
     assert not isinstance(header, BadHeader)
     return [frame for frame in scan_frames(data, header) if isinstance(frame, Frame)]
 
@@ -74,7 +82,7 @@ async def test_older_segment_cut_at_every_byte_is_corrupt() -> None:
     image = await lay_out(sealed=False)
     for name, after in zip(sorted(image)[:-1], sorted(image)[1:], strict=True):
         data = image[name]
-        ends = [SEGMENT_HEADER_BYTES, *(frame.end for frame in frames_of(data))]
+        ends = [FILE_HEADER_BYTES, *(frame.end for frame in frames_of(data))]
         for size in range(len(data)):
             with pytest.raises(JournalCorrupt) as caught:
                 recover({**image, name: data[:size]})
@@ -146,7 +154,7 @@ async def test_refusal_changes_nothing() -> None:
     """The files are as they were found, so that they can be examined and repaired."""
     image = await lay_out(sealed=True)
     for position, (_, place, flipped) in enumerate(flips(image)):
-        if position % 7 == 0 and place < SEGMENT_HEADER_BYTES:
+        if position % 7 == 0 and place < FILE_HEADER_BYTES:
             disk = FakeDisk(flipped)
             with pytest.raises(JournalCorrupt):
                 replayed(FileJournal(disk))
@@ -173,7 +181,7 @@ async def torn_inside_a_value(value: bytes, keep: int) -> tuple[list[Command], I
 async def salt_of_newest() -> tuple[int, Image]:
     """Return the salt of the newest segment of a journal that was not closed, and its files."""
     image = await lay_out(sealed=False)
-    header = decode_segment_header(image[max(image)])
+    header = decode_file_header(FileKind.SEGMENT, image[max(image)])
     assert not isinstance(header, BadHeader)
     return header.salt, image
 

@@ -1,4 +1,7 @@
-"""Disks that fail at their n-th call: nothing is acknowledged that could be lost, for good."""
+"""Disks that fail: nothing is acknowledged that could be lost, for good.
+
+The failure of each call of a whole life is in tests/proof.
+"""
 
 import errno
 from pathlib import Path
@@ -10,65 +13,9 @@ from kvstore.journal.disk import FolderDisk
 from kvstore.journal.file import FileJournal
 
 from .batches import SEGMENT_BYTES, WRITTEN_MS, flat, recover, replayed, small_batches, write
-from .crashes import Life, complaints, live
 from .fake_disk import FakeDisk, Fault
 
 MORE = small_batches(1)
-
-
-async def life_with(fault: Fault | None, *, sync: bool = True) -> Life:
-    """Return a life on a disk that fails as told; it ends where the failure stops it."""
-    return await live(
-        lambda after_call: FakeDisk(fault=fault, after_call=after_call), closed_after=2, sync=sync
-    )
-
-
-async def calls_of_a_life() -> list[str]:
-    """Return the calls of a life on a disk that never fails."""
-    return (await life_with(None)).disk.calls
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
-@pytest.mark.parametrize("written_bytes", [0, 1, 20, 45, 1000])
-async def test_nothing_acknowledged_is_lost_whichever_call_fails(
-    number: int, written_bytes: int
-) -> None:
-    """For every call of a life: a failure, or a short write and a failure, then a loss of power."""
-    for call in range(1, len(await calls_of_a_life()) + 1):
-        life = await life_with(Fault(call, number, written_bytes))
-        assert life.failure is not None
-        assert list(complaints(life)) == []
-        # The last moment is before the failed call; what that left counts too.
-        for left in life.disk.crash_images():
-            found = recover(left)
-            assert found[: len(life.acknowledged)] == life.acknowledged
-            assert found == flat(life.batches)[: len(found)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("written_bytes", [0, 45])
-async def test_journal_without_sync_loses_nothing_it_has_closed_whichever_call_fails(
-    written_bytes: int,
-) -> None:
-    """The same with `sync=False`: the start never refuses, and what was closed is there."""
-    calls = (await life_with(None, sync=False)).disk.calls
-    for call in range(1, len(calls) + 1):
-        life = await life_with(Fault(call, errno.EIO, written_bytes), sync=False)
-        assert life.failure is not None
-        assert list(complaints(life)) == []
-
-
-async def test_failure_names_the_file_and_the_reason() -> None:
-    """In words that a person can act on."""
-    calls = await calls_of_a_life()
-    for call, what in enumerate(calls, 1):
-        life = await life_with(Fault(call, errno.ENOSPC))
-        assert life.failure is not None
-        assert life.failure.reason == "No space left on device"
-        assert life.failure.path.parent == Path("/fake")
-        assert life.failure.path.name.endswith(".journal")
-        assert what.split()[-1] in (life.failure.path.name, "sync_folder")
 
 
 @pytest.mark.parametrize("call", [5, 6])

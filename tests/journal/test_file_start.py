@@ -10,10 +10,11 @@ from kvstore.errors import InvariantBroken, JournalCorrupt, JournalUnwritable
 from kvstore.journal.codec import encode_commands
 from kvstore.journal.file import FileJournal
 from kvstore.journal.frame import (
-    SEGMENT_HEADER_BYTES,
-    SegmentHeader,
+    FILE_HEADER_BYTES,
+    FileHeader,
+    FileKind,
+    encode_file_header,
     encode_frame,
-    encode_segment_header,
 )
 from kvstore.state.command import DeleteKey
 
@@ -110,11 +111,11 @@ def test_sound_frame_with_an_unreadable_body_is_corrupt(
     body: bytes, count: int, reason: str
 ) -> None:
     """A later version's commands, or a bug: never cut off as a torn tail."""
-    start = encode_segment_header(SegmentHeader(1, 0, 5))
+    start = encode_file_header(FileKind.SEGMENT, FileHeader(1, 0, 5))
     frame = encode_frame(5, 1, 0, count, body, synced_before=True)
     with pytest.raises(JournalCorrupt, match=reason) as caught:
         recover({FIRST: start + frame})
-    assert (caught.value.path.name, caught.value.offset) == (FIRST, SEGMENT_HEADER_BYTES)
+    assert (caught.value.path.name, caught.value.offset) == (FIRST, FILE_HEADER_BYTES)
 
 
 def of_another_version(segment: bytes) -> bytes:
@@ -134,7 +135,7 @@ def of_another_program(segment: bytes) -> bytes:
     ("make", "reason"),
     [
         (of_another_version, "format version 2 is not known here, expected 1"),
-        (of_another_program, "this is not a journal segment"),
+        (of_another_program, "this is not a journal's segment"),
     ],
 )
 @pytest.mark.parametrize("with_first", [True, False])
@@ -142,7 +143,9 @@ async def test_whole_header_of_somebody_else_is_refused_and_kept(
     make: Callable[[bytes], bytes], reason: str, behind: bytes, *, with_first: bool
 ) -> None:
     """Also with nothing behind it: a later version began this segment, no crash cut it short."""
-    segment = encode_segment_header(SegmentHeader(2 if with_first else 1, 0, 5)) + behind
+    segment = (
+        encode_file_header(FileKind.SEGMENT, FileHeader(2 if with_first else 1, 0, 5)) + behind
+    )
     before = await one_batch() if with_first else {}
     name = SECOND if with_first else FIRST
     disk = FakeDisk({**before, name: make(segment)})

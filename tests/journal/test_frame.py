@@ -8,26 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvstore.journal.frame import (
+    FILE_HEADER_BYTES,
     FRAME_HEADER_BYTES,
-    SEGMENT_HEADER_BYTES,
     BadHeader,
     Damage,
+    FileHeader,
+    FileKind,
     Frame,
-    SegmentHeader,
     TornTail,
-    decode_segment_header,
+    decode_file_header,
+    encode_file_header,
     encode_frame,
-    encode_segment_header,
     scan_frames,
 )
 
-HEADER = SegmentHeader(first_index=5, created_ms=1_600_000_000_000, salt=0xDEADBEEF)
-START = SEGMENT_HEADER_BYTES
+HEADER = FileHeader(index=5, created_ms=1_600_000_000_000, salt=0xDEADBEEF)
+START = FILE_HEADER_BYTES
 
 
 def segment(*frames: bytes) -> bytes:
     """Return a segment with these frames."""
-    return encode_segment_header(HEADER) + b"".join(frames)
+    return encode_file_header(FileKind.SEGMENT, HEADER) + b"".join(frames)
 
 
 def frame(
@@ -56,11 +57,11 @@ def scan(data: bytes) -> list[Frame | TornTail | Damage]:
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
 def test_segment_header_comes_back(first_index: int, created_ms: int, salt: int) -> None:
     """Whatever numbers it carries."""
-    header = SegmentHeader(first_index, created_ms, salt)
-    encoded = encode_segment_header(header)
-    assert len(encoded) == SEGMENT_HEADER_BYTES
-    assert decode_segment_header(encoded) == header
-    assert decode_segment_header(encoded + b"frames") == header
+    header = FileHeader(first_index, created_ms, salt)
+    encoded = encode_file_header(FileKind.SEGMENT, header)
+    assert len(encoded) == FILE_HEADER_BYTES
+    assert decode_file_header(FileKind.SEGMENT, encoded) == header
+    assert decode_file_header(FileKind.SEGMENT, encoded + b"frames") == header
 
 
 def test_segment_header_says_what_is_wrong_with_it() -> None:
@@ -68,38 +69,38 @@ def test_segment_header_says_what_is_wrong_with_it() -> None:
 
     The last two are whole: somebody meant them, so they are no trace of a crash.
     """
-    good = encode_segment_header(HEADER)
+    good = encode_file_header(FileKind.SEGMENT, HEADER)
     for data, reason, is_whole in [
         (b"", "the header has 0 bytes, expected 36", False),
         (good[:-1], "the header has 35 bytes, expected 36", False),
         (bytes(36), "the header's checksum does not match", False),
         (good[:8] + b"\x02" + good[9:], "the header's checksum does not match", False),
-        (header_bytes(b"\x89PNG\r\n\x1a\n", 1), "this is not a journal segment", True),
+        (header_bytes(b"\x89PNG\r\n\x1a\n", 1), "this is not a journal's segment", True),
         (header_bytes(good[:8], 2), "format version 2 is not known here, expected 1", True),
     ]:
-        assert decode_segment_header(data) == BadHeader(reason, is_whole)
+        assert decode_file_header(FileKind.SEGMENT, data) == BadHeader(reason, is_whole)
 
 
 def test_every_bit_flipped_in_a_segment_header_is_seen() -> None:
     """Wherever it is, and it never passes for somebody else's header."""
-    good = encode_segment_header(HEADER)
+    good = encode_file_header(FileKind.SEGMENT, HEADER)
     expected = BadHeader("the header's checksum does not match", is_whole=False)
     for place in range(len(good)):
         for bit in range(8):
             flipped = good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :]
-            assert decode_segment_header(flipped) == expected
+            assert decode_file_header(FileKind.SEGMENT, flipped) == expected
 
 
 def test_segment_mangled_by_a_text_transfer_is_no_segment() -> None:
     """Rewritten line ends and a stripped eighth bit are seen in the first bytes."""
-    good = encode_segment_header(HEADER)
+    good = encode_file_header(FileKind.SEGMENT, HEADER)
     for mangled in (
         good.replace(b"\r\n", b"\n") + b"\0\0",
         good.replace(b"\n", b"\r\n"),
         bytes(byte & 0x7F for byte in good),
     ):
         expected = BadHeader("the header's checksum does not match", is_whole=False)
-        assert decode_segment_header(mangled) == expected
+        assert decode_file_header(FileKind.SEGMENT, mangled) == expected
 
 
 def test_empty_segment_has_no_frames() -> None:
@@ -110,7 +111,7 @@ def test_empty_segment_has_no_frames() -> None:
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.binary(max_size=40)), max_size=5))
 def test_frames_come_back_in_order(batches: list[tuple[int, bool, bytes]]) -> None:
     """Each with its place and its flag, and numbered on from the segment's first index."""
-    expected, data, index = [], segment(), HEADER.first_index
+    expected, data, index = [], segment(), HEADER.index
     for count, synced_before, body in batches:
         start = len(data)
         data += frame(index, count, body, synced_before=synced_before)
@@ -223,4 +224,4 @@ def test_view_of_the_bytes_will_do() -> None:
     """Bytes need not be copied to be scanned."""
     data = segment(frame(5, 1, b"one"))
     assert list(scan_frames(memoryview(data), HEADER)) == scan(data)
-    assert decode_segment_header(memoryview(data)) == HEADER
+    assert decode_file_header(FileKind.SEGMENT, memoryview(data)) == HEADER

@@ -61,6 +61,7 @@ async def test_replay_gives_what_was_appended(open_journal: Open) -> None:
     await journal.append(EVERY_COMMAND[5:], 2**40)
     await journal.close()
     journal = open_journal()
+    assert journal.base() is None
     assert list(journal.replay()) == [
         Record(index, 1 if index <= 5 else 2**40, command)
         for index, command in enumerate(EVERY_COMMAND, 1)
@@ -128,5 +129,6 @@ async def test_mirrored_journals_are_equal(batches: list[list[Command]], segment
         assert await files.append(batch, 7) == await memory.append(batch, 7)
     await files.close()
     files = FileJournal(disk, segment_bytes_max=segment)
+    assert files.base() is None
     assert list(files.replay()) == list(memory.replay())
     await files.close()
