@@ -1,0 +1,1 @@
+"""Consul's snapshot archives ⇄ images of a store."""
