@@ -1,0 +1,1 @@
+"""Tests of what is done beside the server: snapshots, history, backups."""
