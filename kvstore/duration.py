@@ -8,8 +8,9 @@ import re
 
 from kvstore.errors import InvalidRequest
 
-__all__ = ["NS_PER_S", "InvalidDuration", "format_duration", "parse_duration"]
+__all__ = ["NS_PER_MS", "NS_PER_S", "InvalidDuration", "format_duration", "parse_duration"]
 
+NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 _NS_MAX = 2**63 - 1
 # More digits in front of the point are too large whatever the unit; behind it they do not count.

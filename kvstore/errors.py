@@ -10,7 +10,14 @@
     ├── JournalError            the machine's fault
     │   ├── JournalLocked           another process owns the data folder
     │   ├── JournalCorrupt          damage before the tail: refuse to start
+    │   ├── JournalUnreadable       the system would not read a file
     │   └── JournalUnwritable       a write or a sync failed: nothing more is acknowledged
+    ├── ArchiveUnreadable       what should be a snapshot archive of Consul's is none, or damaged
+    ├── CallFailed              a command got no answer from a server, or a refusal
+    ├── CompactionFailed        no snapshot could be made; the journal goes on as it was
+    ├── NoRoom                  the data folder is full up to its limit; nothing was written
+    ├── NoStore                 a folder that holds no store, where one was expected
+    ├── NotKept                 an index or a time that a folder's files do not have
     ├── Overloaded              the bounded queue is full; nothing was written
     ├── Stopping                the server is on its way down; nothing was written
     └── InvariantBroken         our fault: a bug
@@ -22,6 +29,9 @@ Knows nothing of HTTP: which status an error becomes is decided in `api/refusals
 from pathlib import Path
 
 __all__ = [
+    "ArchiveUnreadable",
+    "CallFailed",
+    "CompactionFailed",
     "InvalidRequest",
     "InvalidSession",
     "InvalidSessionId",
@@ -29,9 +39,13 @@ __all__ = [
     "JournalCorrupt",
     "JournalError",
     "JournalLocked",
+    "JournalUnreadable",
     "JournalUnwritable",
     "KVStoreError",
     "MissingSession",
+    "NoRoom",
+    "NoStore",
+    "NotKept",
     "Overloaded",
     "RequestError",
     "Stopping",
@@ -115,16 +129,94 @@ class JournalCorrupt(JournalError):
         return f"the journal is damaged in {self.path} at offset {self.offset}: {self.reason}"
 
 
+class JournalUnreadable(JournalError):
+    """A file could not be opened or read; nothing was changed."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(path, error)
+        self.path = path
+        self.reason = error.strerror or str(error)
+
+    def __str__(self) -> str:
+        return f"the journal cannot be read: {self.path}: {self.reason}"
+
+
 class JournalUnwritable(JournalError):
     """A write, a sync or the opening of a file failed; final for this process."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(path, reason)
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(path, error)
         self.path = path
-        self.reason = reason
+        self.reason = error.strerror or str(error)
+        # The system's number of the error, as in `errno`; None when it gave none.
+        self.number = error.errno
 
     def __str__(self) -> str:
         return f"the journal cannot be written: {self.path}: {self.reason}"
+
+
+class ArchiveUnreadable(KVStoreError):
+    """A snapshot archive that is none, damaged or too large; nothing of it was used.
+
+    `reason` is Consul's text where it has one; `expected` says what should have been there.
+    """
+
+    def __init__(self, reason: str, expected: str) -> None:
+        super().__init__(reason, expected)
+        self.reason = reason
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return f"{self.reason}; expected {self.expected}"
+
+
+class NoRoom(KVStoreError):
+    """The data folder or its disk is full up to its limit; this write was not taken."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no room for more data: {self.reason}"
+
+
+class NoStore(KVStoreError):
+    """A folder without a single file of a store."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder} holds no store"
+
+
+class NotKept(KVStoreError):
+    """An index or a time that the files of a folder do not reach.
+
+    `first` and `last` are the indexes that they reach, with their times in milliseconds since
+    1970, None where that is not known.
+    """
+
+    def __init__(
+        self, asked: str, first: tuple[int, int | None], last: tuple[int, int | None]
+    ) -> None:
+        super().__init__(asked, first, last)
+        self.asked = asked
+        self.first = first
+        self.last = last
+
+    def __str__(self) -> str:
+        return f"{self.asked} is not kept here, indexes {self.first[0]} to {self.last[0]} are"
+
+
+class CallFailed(KVStoreError):
+    """A server could not be reached, or did not do what a command asked; the text says which."""
+
+
+class CompactionFailed(KVStoreError):
+    """A snapshot could not be made; the journal is as it was and goes on."""
 
 
 class Overloaded(KVStoreError):

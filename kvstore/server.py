@@ -4,10 +4,12 @@ The only module that knows every floor.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from kvstore import __version__
 from kvstore.api.identity import Identity
@@ -15,7 +17,9 @@ from kvstore.api.kv import KVEndpoints
 from kvstore.api.lane import Lane
 from kvstore.api.router import Router
 from kvstore.api.session import SessionEndpoints
+from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
+from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.clock import Clock, SystemClock
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
@@ -25,15 +29,33 @@ from kvstore.journal.file import FileJournal
 from kvstore.journal.journal import Journal
 from kvstore.journal.memory import MemoryJournal
 from kvstore.listening import BACKLOG, reachable_host
+from kvstore.maintenance.compactor import Compactor, build_in_process
 from kvstore.settings import Settings
 
 __all__ = ["Server"]
 
 log = logging.getLogger(__name__)
 
+# Is told how many more entries and records were taken, and how many bytes of how many were read.
+Replayed = Callable[[int, int, int], None]
+
 # How long requests under way may take to end when the server stops: those that wait have been
 # answered, so it is the ones whose body does not come. Docker kills after 10 s, we are done before.
 _DRAIN_S = 3.0
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Read a journal without looking for cycles: there are none, and millions of values to search.
+
+    What was read is not searched later either.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 class Server:
@@ -47,6 +69,7 @@ class Server:
         self._clock = clock
         # Set by `start`.
         self._engine: Engine | None = None
+        self._compactor: Compactor | None = None
         self._lane: Lane | None = None
         self._serving: asyncio.Server | None = None
 
@@ -61,14 +84,15 @@ class Server:
         port: int = self._listener.getsockname()[1]
         return port
 
-    async def start(self) -> None:
+    async def start(self, replayed: Replayed = lambda _count, _read, _total: None) -> None:
         """Open and replay the journal, then serve.
 
-        Raises JournalLocked, JournalCorrupt or JournalUnwritable, and OSError when the folder
-        cannot be made or read; then nothing was served, and socket and folder are given up.
+        `replayed` is told now and then how far the reading of the journal has come. Raises
+        JournalError, and OSError when the folder cannot be made; then nothing was served, and
+        socket and folder are given up.
         """
         try:
-            self._engine = await self._start_engine()
+            self._engine = await self._start_engine(replayed)
         except BaseException:
             self._listener.close()
             raise
@@ -77,14 +101,20 @@ class Server:
             self._lane, sock=self._listener, backlog=BACKLOG
         )
 
-    async def _start_engine(self) -> Engine:
+    async def _start_engine(self, replayed: Replayed) -> Engine:
         began = time.monotonic()
         settings = self._settings
+        clock = self._clock or SystemClock()
         journal = self._open_journal()
         rules = SessionRules(settings.node, settings.session_ttl_min_ns)
-        engine = Engine(journal, self._clock or SystemClock(), rules)
+        engine = Engine(journal, clock, rules)
         try:
-            await engine.start()
+            with _without_collector():
+                if isinstance(journal, FileJournal):
+                    await engine.start(lambda count: replayed(count, *journal.replay_progress()))
+                    self._compactor = self._open_compactor(journal, clock)
+                else:
+                    await engine.start()
         except BaseException:
             with suppress(JournalUnwritable):  # what is on its way says more
                 await engine.close()
@@ -103,10 +133,23 @@ class Server:
         settings = self._settings
         if settings.data_dir is None:
             return MemoryJournal(keep=False)
-        return FileJournal(FolderDisk(settings.data_dir), sync=settings.sync)
+        disk = FolderDisk(settings.data_dir)
+        return FileJournal(disk, sync=settings.sync, space=settings.space)
+
+    def _open_compactor(self, journal: FileJournal, clock: Clock) -> Compactor:
+        settings = self._settings
+        return Compactor(
+            journal,
+            clock,
+            settings.compaction,
+            settings.history,
+            settings.space,
+            build_in_process,
+        )
 
     def _router(self, engine: Engine) -> Router:
         settings = self._settings
+        clock = self._clock or SystemClock()
         identity = Identity(
             node=settings.node,
             node_id=engine.state.store_id,
@@ -119,6 +162,8 @@ class Server:
             KVEndpoints(engine, settings.datacenter, adopt_lost_cas=settings.adopt_lost_cas),
             SessionEndpoints(engine, settings.datacenter),
             StatusEndpoints(engine, identity),
+            SnapshotEndpoints(engine, settings.datacenter, clock),
+            UpkeepEndpoints(engine, clock, self._compactor),
         )
 
     async def wait_failed(self) -> None:
@@ -140,6 +185,8 @@ class Server:
         parked = self._engine.parked_count
         self._engine.release_parked()
         await self._lane.shutdown(_DRAIN_S)
+        if self._compactor is not None:
+            await self._compactor.close()
         try:
             await self._engine.close()
         except JournalUnwritable as failure:

@@ -7,6 +7,9 @@ import pytest
 
 from kvstore import errors
 from kvstore.errors import (
+    ArchiveUnreadable,
+    CallFailed,
+    CompactionFailed,
     InvalidRequest,
     InvalidSession,
     InvalidSessionId,
@@ -14,9 +17,13 @@ from kvstore.errors import (
     JournalCorrupt,
     JournalError,
     JournalLocked,
+    JournalUnreadable,
     JournalUnwritable,
     KVStoreError,
     MissingSession,
+    NoRoom,
+    NoStore,
+    NotKept,
     Overloaded,
     RequestError,
     Stopping,
@@ -29,12 +36,27 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 @pytest.mark.parametrize(
     ("parent", "children"),
     [
-        (KVStoreError, {RequestError, JournalError, Overloaded, Stopping, InvariantBroken}),
+        (
+            KVStoreError,
+            {
+                RequestError,
+                JournalError,
+                ArchiveUnreadable,
+                CallFailed,
+                CompactionFailed,
+                NoRoom,
+                NoStore,
+                NotKept,
+                Overloaded,
+                Stopping,
+                InvariantBroken,
+            },
+        ),
         (
             RequestError,
             {InvalidRequest, InvalidSessionId, MissingSession, UnknownSession, InvalidSession},
         ),
-        (JournalError, {JournalLocked, JournalCorrupt, JournalUnwritable}),
+        (JournalError, {JournalLocked, JournalCorrupt, JournalUnreadable, JournalUnwritable}),
     ],
 )
 def test_the_tree(parent: type[KVStoreError], children: set[type[KVStoreError]]) -> None:
@@ -81,8 +103,28 @@ FOLDER = Path("/var/lib/kvstore")
             "the journal is damaged in /var/lib/kvstore/1.journal at offset 32: checksum",
         ),
         (
-            JournalUnwritable(FOLDER / "1.journal", "No space left on device"),
+            JournalUnwritable(FOLDER / "1.journal", OSError(28, "No space left on device")),
             "the journal cannot be written: /var/lib/kvstore/1.journal: No space left on device",
+        ),
+        (
+            JournalUnreadable(FOLDER / "1.journal", OSError(5, "Input/output error")),
+            "the journal cannot be read: /var/lib/kvstore/1.journal: Input/output error",
+        ),
+        (
+            JournalUnwritable(FOLDER / "1.journal", OSError("no number")),
+            "the journal cannot be written: /var/lib/kvstore/1.journal: no number",
+        ),
+        (
+            ArchiveUnreadable("failed to decompress snapshot", "a gzip header"),
+            "failed to decompress snapshot; expected a gzip header",
+        ),
+        (CallFailed("which and why"), "which and why"),
+        (CompactionFailed("why"), "why"),
+        (NoRoom("the disk has 1 byte left"), "no room for more data: the disk has 1 byte left"),
+        (NoStore(FOLDER), "/var/lib/kvstore holds no store"),
+        (
+            NotKept("index 3", (7, 1_600_000_000_000), (9, None)),
+            "index 3 is not kept here, indexes 7 to 9 are",
         ),
         (Overloaded(9), "too many writes are waiting, the limit is 9: try again"),
         (Stopping(), "the server is stopping"),
@@ -100,8 +142,17 @@ def test_fields() -> None:
     assert (corrupt.path, corrupt.offset, corrupt.reason) == (FOLDER, 32, "checksum")
     locked = JournalLocked(FOLDER, "42")
     assert (locked.folder, locked.holder) == (FOLDER, "42")
-    unwritable = JournalUnwritable(FOLDER, "full")
-    assert (unwritable.path, unwritable.reason) == (FOLDER, "full")
+    unwritable = JournalUnwritable(FOLDER, OSError(28, "full"))
+    assert (unwritable.path, unwritable.reason, unwritable.number) == (FOLDER, "full", 28)
+    assert JournalUnwritable(FOLDER, OSError("no number")).number is None
+    unreadable = JournalUnreadable(FOLDER, OSError(5, "broken"))
+    assert (unreadable.path, unreadable.reason) == (FOLDER, "broken")
+    archive = ArchiveUnreadable("what it is", "what it should be")
+    assert (archive.reason, archive.expected) == ("what it is", "what it should be")
+    assert NoRoom("why").reason == "why"
+    assert NoStore(FOLDER).folder == FOLDER
+    not_kept = NotKept("index 3", (7, 1), (9, 2))
+    assert (not_kept.asked, not_kept.first, not_kept.last) == ("index 3", (7, 1), (9, 2))
     assert UnknownSession("abc").session_id == "abc"
     assert InvalidSessionId("rule").reason == "rule"
     assert Overloaded(9).limit == 9

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from kvstore.duration import NS_PER_S
+from kvstore.journal.space import MIB, Space
+from kvstore.maintenance.retention import CompactionRule, Retention
 from kvstore.settings import Settings
 
 
@@ -16,6 +18,14 @@ def test_the_defaults_are_the_careful_ones() -> None:
     assert not settings.adopt_lost_cas
     assert settings.session_ttl_min_ns == 10 * NS_PER_S
     assert settings.datacenter == "dc1"
+
+
+def test_the_defaults_of_upkeep() -> None:
+    """A journal of 64 MiB is compacted, a week is kept, and the disk is never filled up."""
+    settings = Settings(Path("/data"), node="n1")
+    assert settings.compaction == CompactionRule(bytes_min=64 * MIB, ratio=1.0)
+    assert settings.history == Retention(age_ms=7 * 24 * 3600 * 1000, bytes_max=512 * MIB)
+    assert settings.space == Space(folder_bytes_max=0, free_bytes_min=64 * MIB)
 
 
 def test_settings_cannot_change() -> None:

@@ -6,6 +6,7 @@ aiohttp lane today) brings each answer to its `Response`:
 - `Response`: ready;
 - `NeedBody`: read the body, give it to `then`, go on with what that returns;
 - `Writing`: wait for the outcome of a write, give it to `render`;
+- `Working`: wait for a response that takes long to make;
 - `Waiting`: wait for a parked read, give it to `render`; `cancel` it when the client is gone.
 
 Knows nothing of sockets, tasks or aiohttp.
@@ -20,21 +21,28 @@ from kvstore.api.query import Query
 from kvstore.engine.blocking import Parked
 from kvstore.state.applied import Applied, Read
 
-__all__ = ["Answer", "Endpoint", "NeedBody", "Refused", "Request", "Response", "Waiting", "Writing"]
+__all__ = [
+    "Answer",
+    "Endpoint",
+    "NeedBody",
+    "Refused",
+    "Request",
+    "Response",
+    "Waiting",
+    "Working",
+    "Writing",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """The head of a request, after routing."""
 
-    method: str
     # What follows the route's pattern, decoded: the key, the session's id, the node's name.
     rest: bytes
     query: Query
     # Case-insensitive.
     headers: Mapping[str, str]
-    # What Content-Length says; None without one.
-    content_length: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,16 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """A response that is being made beside the event loop; it may end with a KVStoreError.
+
+    Cancelling it means that nobody wants to know: what was written by then is written.
+    """
+
+    response: asyncio.Future[Response]
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A blocking query that is parked."""
 
@@ -85,5 +103,5 @@ class Refused(Exception):
         self.response = response
 
 
-Answer = Response | NeedBody | Writing | Waiting
+Answer = Response | NeedBody | Writing | Working | Waiting
 Endpoint = Callable[[Request], Answer]

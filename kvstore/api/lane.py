@@ -15,7 +15,7 @@ from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 
 from kvstore.api.connection import Connection
-from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Writing
+from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Working, Writing
 from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip, compress
 from kvstore.api.outgoing import BAD_REQUEST, encode, last_words, outgoing
 from kvstore.api.refusals import guarded, refusal
@@ -73,7 +73,7 @@ class Lane(web.Server):
         self.pre_shutdown()
 
     def _route_unparsed(self, method: str, target: str) -> Answer:
-        return self._router.dispatch(method, target, CIMultiDict[str](), None)
+        return self._router.dispatch(method, target, CIMultiDict[str]())
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
@@ -111,16 +111,13 @@ class Lane(web.Server):
         if "Expect" in headers and headers["Expect"].lower() != "100-continue":
             return _EXPECTATION_FAILED
         length = request.content_length if "Content-Length" in headers else None
-        answer = self._router.dispatch(request.method, request.raw_path, headers, length)
+        answer = self._router.dispatch(request.method, request.raw_path, headers)
         if isinstance(answer, NeedBody):
             answer = await _with_body(request, connection, answer, length)
         if isinstance(answer, Waiting):
             return await _wait(connection, answer)
-        if isinstance(answer, Writing):
-            try:
-                return answer.render(await answer.outcome)
-            except KVStoreError as error:
-                return refusal(error)
+        if isinstance(answer, Writing | Working):
+            return await _outcome(answer)
         assert isinstance(answer, Response)  # a body is asked for once
         return answer
 
@@ -143,6 +140,16 @@ async def _wait(connection: Connection, waiting: Waiting) -> Response:
     finally:
         connection.parked = False
         waiting.parked.cancel()
+
+
+async def _outcome(answer: Writing | Working) -> Response:
+    """Wait for a write or for other work; when the client goes away nobody waits any more."""
+    try:
+        if isinstance(answer, Working):
+            return await answer.response
+        return answer.render(await answer.outcome)
+    except KVStoreError as error:
+        return refusal(error)
 
 
 async def _with_body(

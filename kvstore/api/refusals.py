@@ -15,6 +15,7 @@ from kvstore.errors import (
     JournalUnwritable,
     KVStoreError,
     MissingSession,
+    NoRoom,
     Overloaded,
     Stopping,
     UnknownSession,
@@ -31,6 +32,7 @@ _STATUS: dict[type[KVStoreError], int] = {
     MissingSession: 500,  # L3
     UnknownSession: 500,  # L3
     JournalUnwritable: 500,
+    NoRoom: 507,
     Overloaded: 503,
     Stopping: 503,
 }

@@ -6,6 +6,7 @@ from kvstore.api.render import indent
 
 __all__ = [
     "NOT_LOOKED",
+    "archive",
     "empty",
     "index_headers",
     "json_response",
@@ -19,6 +20,7 @@ __all__ = [
 _VARY = b"Vary: Accept-Encoding\r\n"
 _JSON = b"Content-Type: application/json\r\n" + _VARY
 _TEXT = b"Content-Type: text/plain; charset=utf-8\r\n" + _VARY
+_ARCHIVE = b"Content-Type: application/x-gzip\r\n" + _VARY
 # Source: Consul's fix of CVE-2020-25864: a stored value must never run in a browser.
 _RAW = (
     b"Content-Type: text/plain\r\n"
@@ -45,6 +47,11 @@ def json_response(query: Query, body: bytes, headers: bytes = b"") -> Response:
 def raw_value(value: bytes, headers: bytes) -> Response:
     """Return a stored value as it is."""
     return Response(200, _RAW + headers, value)
+
+
+def archive(body: bytes, headers: bytes) -> Response:
+    """Return a snapshot archive; it is compressed already, and not once more as in Consul."""
+    return Response(200, _ARCHIVE + headers, body, compressible=False)
 
 
 def not_found(headers: bytes) -> Response:

@@ -14,8 +14,10 @@ from kvstore.api.query import parse_query
 from kvstore.api.refusals import guarded
 from kvstore.api.responses import empty, plain, redirect, text
 from kvstore.api.session import SessionEndpoints
+from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
 from kvstore.api.target import KV_PREFIX, Target, parse_target, redirect_location
+from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.errors import InvalidRequest
 
 __all__ = ["BAD_REQUEST", "Router"]
@@ -37,7 +39,12 @@ class Router:
     """The routes of one server."""
 
     def __init__(
-        self, kv: KVEndpoints, sessions: SessionEndpoints, status: StatusEndpoints
+        self,
+        kv: KVEndpoints,
+        sessions: SessionEndpoints,
+        status: StatusEndpoints,
+        snapshots: SnapshotEndpoints,
+        upkeep: UpkeepEndpoints,
     ) -> None:
         self._kv: Methods = {"GET": kv.get, "PUT": kv.put, "DELETE": kv.delete}
         # Patterns that match by prefix end in "/"; the rest match exactly.
@@ -64,23 +71,20 @@ class Router:
             b"/v1/health/checks/": {"GET": status.service_checks},
             b"/v1/health/state/": {"GET": status.checks_in_state},
             b"/v1/health/service/": {"GET": status.service_health},
+            b"/v1/agent/metrics": {"GET": upkeep.metrics},
+            b"/v1/kvstore/compact": {"PUT": upkeep.compact},
+            b"/v1/snapshot": {"GET": snapshots.save, "PUT": snapshots.restore},
         }
         self._prefixes = [pattern for pattern in self._routes if pattern.endswith(b"/")]
 
-    def dispatch(
-        self,
-        method: str,
-        raw_target: str,
-        headers: Mapping[str, str],
-        content_length: int | None,
-    ) -> Answer:
+    def dispatch(self, method: str, raw_target: str, headers: Mapping[str, str]) -> Answer:
         """Return the answer to a request's head. Raises nothing a client can cause."""
         plain_target = _PLAIN_TARGET.fullmatch(raw_target)
         if plain_target is not None:
             path, raw_query = plain_target.groups("")
             if "//" not in path and "/." not in path:
                 key = path[len(KV_PREFIX) :].encode("ascii")
-                return self._call(self._kv, method, key, raw_query, headers, content_length)
+                return self._call(self._kv, method, key, raw_query, headers)
         if method == "OPTIONS" and raw_target == "*":
             return plain(200)
         try:
@@ -89,11 +93,9 @@ class Router:
             return BAD_REQUEST
         if not target.printable:
             return _UNPRINTABLE
-        return self._route(target, method, headers, content_length)
+        return self._route(target, method, headers)
 
-    def _route(
-        self, target: Target, method: str, headers: Mapping[str, str], content_length: int | None
-    ) -> Answer:
+    def _route(self, target: Target, method: str, headers: Mapping[str, str]) -> Answer:
         path = target.path
         if method in ("PUT", "DELETE") and target.doubles_slashes_of_a_key:
             # Ours (rule unclean-write-in-place): most clients follow a redirect of a write with a
@@ -114,7 +116,7 @@ class Router:
                 return _UNKNOWN
             methods, rest = self._routes[pattern], path[len(pattern) :]
         raw_query = target.raw_query[1:]
-        return self._call(methods, method, rest, raw_query, headers, content_length)
+        return self._call(methods, method, rest, raw_query, headers)
 
     def _call(
         self,
@@ -123,7 +125,6 @@ class Router:
         rest: bytes,
         raw_query: str,
         headers: Mapping[str, str],
-        content_length: int | None,
     ) -> Answer:
         query = parse_query(raw_query)
         if query is None:
@@ -131,7 +132,7 @@ class Router:
         endpoint = methods.get(method)
         if endpoint is None:
             return _other_method(method, methods)
-        return guarded(endpoint, Request(method, rest, query, headers, content_length))
+        return guarded(endpoint, Request(rest, query, headers))
 
 
 def _other_method(method: str, methods: Methods) -> Response:

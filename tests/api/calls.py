@@ -11,14 +11,16 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Writing
+from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Working, Writing
 from kvstore.api.identity import Identity
 from kvstore.api.kv import KVEndpoints
 from kvstore.api.query import parse_query
 from kvstore.api.refusals import guarded, refusal
 from kvstore.api.router import Router
 from kvstore.api.session import SessionEndpoints
+from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
+from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.clock import SystemClock
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
@@ -35,12 +37,14 @@ IDENTITY = Identity("n1", "b0a1c2d3-0000-1111-2222-333344445555", "dc1", "10.0.0
 
 def endpoints(
     engine: Engine, *, adopt_lost_cas: bool = False
-) -> tuple[KVEndpoints, SessionEndpoints, StatusEndpoints]:
+) -> tuple[KVEndpoints, SessionEndpoints, StatusEndpoints, SnapshotEndpoints, UpkeepEndpoints]:
     """Return what a router routes to, over an engine."""
     return (
         KVEndpoints(engine, IDENTITY.datacenter, adopt_lost_cas=adopt_lost_cas),
         SessionEndpoints(engine, IDENTITY.datacenter),
         StatusEndpoints(engine, IDENTITY),
+        SnapshotEndpoints(engine, IDENTITY.datacenter, SystemClock()),
+        UpkeepEndpoints(engine, SystemClock(), None),
     )
 
 
@@ -68,16 +72,16 @@ class Calls:
     engine: Engine
     router: Router
 
-    def dispatch(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
+    def dispatch(self, method: str, target: str, **headers: str) -> Answer:
         """Return the answer to a request's head; names of headers have "_" for "-"."""
         named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
-        return self.router.dispatch(method, target, named, len(body) if body else None)
+        return self.router.dispatch(method, target, named)
 
     async def __call__(
         self, method: str, target: str, body: bytes = b"", **headers: str
     ) -> Response:
         """Return the response to a request."""
-        return await self.finish(self.dispatch(method, target, body, **headers), body)
+        return await self.finish(self.dispatch(method, target, **headers), body)
 
     async def finish(self, answer: Answer, body: bytes = b"") -> Response:
         """Bring an answer to its response, as `exchange.py` says."""
@@ -89,8 +93,10 @@ class Calls:
             done: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
             answer.parked.on_done(done.set_result)
             return answer.render(await done)
-        if isinstance(answer, Writing):
+        if isinstance(answer, Writing | Working):
             try:
+                if isinstance(answer, Working):
+                    return await answer.response
                 return answer.render(await answer.outcome)
             except KVStoreError as error:
                 return refusal(error)

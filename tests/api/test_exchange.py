@@ -24,7 +24,7 @@ def test_a_response_is_shared_and_cannot_change() -> None:
 
 def test_a_request_cannot_change() -> None:
     """An endpoint's later half sees the request that its first half has checked."""
-    request = Request("GET", b"key", read_query("raw"), {}, None)
+    request = Request(b"key", read_query("raw"), {})
     with pytest.raises(FrozenInstanceError):
         request.rest = b"other"  # type: ignore[misc]
 

@@ -93,7 +93,7 @@ async def test_P6_H43_what_is_checked_before_the_body(
     calls: Calls, target: str, status: int, body: bytes
 ) -> None:
     """The head alone is enough to refuse, in Consul's order."""
-    answer = calls.dispatch("PUT", target, b"v")
+    answer = calls.dispatch("PUT", target)
     assert isinstance(answer, Response)
     assert answer.status == status
     assert answer.body.startswith(body)
@@ -101,7 +101,7 @@ async def test_P6_H43_what_is_checked_before_the_body(
 
 async def test_P6_the_datacenter_is_checked_after_the_body(calls: Calls) -> None:
     """A body is asked for even if the write is for another datacenter."""
-    answer = calls.dispatch("PUT", "/v1/kv/a?dc=other", b"v")
+    answer = calls.dispatch("PUT", "/v1/kv/a?dc=other")
     assert isinstance(answer, NeedBody)
     response = await calls.finish(answer, b"v")
     assert (response.status, response.body) == (500, b"No path to datacenter")

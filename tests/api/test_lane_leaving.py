@@ -14,6 +14,7 @@ from kvstore.errors import JournalUnwritable
 from kvstore.journal.journal import Record
 from kvstore.journal.memory import MemoryJournal
 from kvstore.state.command import Command
+from kvstore.state.image import Image
 
 from .wire import Received, Served, encode, serving, until
 
@@ -27,6 +28,15 @@ class GatedJournal:
         self.open.set()
         self.waiting = 0
         """How many appends wait at the gate."""
+
+    @property
+    def full(self) -> str | None:
+        """Have as much room as the journal behind it."""
+        return self._journal.full
+
+    def base(self) -> Image | None:
+        """Return the base of the journal behind it."""
+        return self._journal.base()
 
     def replay(self) -> Iterator[Record]:
         """Yield every record in order."""
@@ -131,7 +141,7 @@ class FailingJournal(MemoryJournal):
         """Keep the first batch and fail the others."""
         first = await super().append(commands, written_ms)
         if first > 1:
-            raise JournalUnwritable(Path("/data/1.journal"), "No space left on device")
+            raise JournalUnwritable(Path("/data/1.journal"), OSError(28, "No space left on device"))
         return first
 
 

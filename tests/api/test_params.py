@@ -15,7 +15,7 @@ from .calls import head, read_query
 def request(raw_query: str, **headers: str) -> Request:
     """Return a read of a key with a query and headers, "_" for "-"."""
     named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
-    return Request("GET", b"a", read_query(raw_query), named, None)
+    return Request(b"a", read_query(raw_query), named)
 
 
 def test_parse_read_gives_the_options() -> None:

@@ -37,7 +37,7 @@ from .calls import head
             "failed session lookup: index error: UUID must be 36 characters",
         ),
         (
-            JournalUnwritable(Path("/d/1.journal"), "No space left on device"),
+            JournalUnwritable(Path("/d/1.journal"), OSError(28, "No space left on device")),
             500,
             "the journal cannot be written: /d/1.journal: No space left on device",
         ),

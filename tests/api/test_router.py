@@ -29,7 +29,7 @@ TARGETS = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
 async def test_no_request_raises(method: str, target: str, body: bytes) -> None:
     """Whatever a client can send has an answer, and every answer comes to a response."""
     async with calling() as calls:
-        answer = calls.dispatch(method, target, body)
+        answer = calls.dispatch(method, target)
         if isinstance(answer, Waiting):
             answer.parked.cancel()
         else:
@@ -224,7 +224,7 @@ async def test_other_unclean_writes_are_redirected(calls: Calls, target: str) ->
 
 async def test_a_head_is_enough_to_refuse(calls: Calls) -> None:
     """What is wrong with the head is answered without a look at the body."""
-    assert isinstance(calls.dispatch("PUT", "/v1/kv/a", b"v"), NeedBody)
-    refused = calls.dispatch("PUT", "/v1/kv/a?cas=x", b"v")
+    assert isinstance(calls.dispatch("PUT", "/v1/kv/a"), NeedBody)
+    refused = calls.dispatch("PUT", "/v1/kv/a?cas=x")
     assert isinstance(refused, Response)
     assert refused.status == 500

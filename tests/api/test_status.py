@@ -1,6 +1,7 @@
 """What the server says of itself, by dispatch."""
 # ruff: noqa: N802 - test names begin with the ids of the contract, as they are written there
 
+import asyncio
 import json
 from typing import Any
 
@@ -170,8 +171,7 @@ async def test_the_catalog_never_changes(calls: Calls, call: str) -> None:
     """A blocking query of it waits out its time, whatever is written, and answers the same."""
     answer = calls.dispatch("GET", f"/v1/{call}?index=2&wait=1ms")
     assert isinstance(answer, Waiting)
-    await calls.put("a")
-    waited = await calls.finish(answer)
+    _, waited = await asyncio.gather(calls.put("a"), calls.finish(answer))
     plain = await calls("GET", f"/v1/{call}")
     assert (waited.status, waited.headers, waited.body) == (200, plain.headers, plain.body)
 
