@@ -1,6 +1,6 @@
-"""The command line: flags, environment and file → Settings; errors → one sentence and an exit code.
+"""`kvstore serve`: flags, environment and file → Settings; errors → one sentence and an exit code.
 
-Heavy modules are imported when they are needed: `serve` listens before it loads the server.
+Heavy modules are imported when they are needed: it listens before it loads the server.
 """
 
 import asyncio
@@ -17,50 +17,22 @@ from typing import Any, Literal, NoReturn
 import click
 
 from kvstore import __version__
-from kvstore.duration import NS_PER_S, InvalidDuration, parse_duration
-from kvstore.errors import JournalCorrupt, JournalError, JournalLocked, JournalUnwritable
+from kvstore.cli.exits import (
+    EXIT_CANNOT_LISTEN,
+    EXIT_FOLDER_UNUSABLE,
+    give_up,
+    journal_exit,
+)
+from kvstore.cli.params import GoDuration, Name, Size
+from kvstore.duration import NS_PER_MS, NS_PER_S
+from kvstore.errors import JournalError, JournalUnwritable
+from kvstore.journal.space import MIB, Space
 from kvstore.listening import open_listener, reachable_host
 from kvstore.logs import LogFormat, set_up_logging
+from kvstore.maintenance.retention import CompactionRule, Retention
 from kvstore.settings import Settings
 
-__all__ = ["main"]
-
-# Exit codes; 0 is success, 2 is click's for wrong usage. Listed in `serve --help` and the README.
-EXIT_CANNOT_LISTEN = 3
-EXIT_FOLDER_UNUSABLE = 4
-EXIT_FOLDER_LOCKED = 5
-EXIT_JOURNAL_DAMAGED = 6
-EXIT_JOURNAL_FAILED = 7
-
-
-class _GoDuration(click.ParamType[int]):
-    """A Go duration such as 10s or 1m30s."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return nanoseconds."""
-        if isinstance(value, int):  # the default
-            return value
-        try:
-            ns = parse_duration(str(value))
-        except InvalidDuration as error:
-            self.fail(f"{error}; expected something like 10s or 1m30s", param, ctx)
-        if ns <= 0:
-            self.fail(f"{value!r} is not more than 0", param, ctx)
-        return ns
-
-
-class _Name(click.ParamType[str]):
-    """A text that is not empty."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text."""
-        if not value:
-            self.fail("a name must not be empty", param, ctx)
-        return str(value)
+__all__ = ["serve"]
 
 
 def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -83,39 +55,36 @@ def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None)
             raise click.BadParameter(f"{path} has an unknown setting {name!r}{hint}")
         kind = _toml_kind(known[field])
         if type(value).__name__ != kind or "\0" in str(value):
-            expected = {"str": "a text in quotes", "int": "a whole number"}.get(
-                kind, "true or false"
-            )
+            expected = _TOML_KINDS[kind]
             raise click.BadParameter(f"{path} has {name} = {value!r}, expected {expected}")
         defaults[field] = value
     ctx.default_map = defaults
     return path
 
 
+_TOML_KINDS = {
+    "str": "a text in quotes",
+    "int": "a whole number",
+    "float": "a number with a point",
+    "bool": "true or false",
+}
+
+
 def _toml_kind(param: click.Parameter) -> str:
     if isinstance(param, click.Option) and param.is_flag:
         return "bool"
+    if isinstance(param.type, click.FloatRange):
+        return "float"
     return "int" if isinstance(param.type, click.IntRange) else "str"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="kvstore")
-def main() -> None:
-    """Serve a key-value store that speaks Consul's KV HTTP API.
-
-    Docker engines up to 20.10 build overlay networks on it, with no change but a flag:
-
-    \b
-      dockerd --cluster-store=consul://HOST:8500 --cluster-advertise=ENGINE_IP:2376
-    """  # noqa: D301 - \\b is the character that tells click to leave the lines as they are
-
-
-@main.command(
+@click.command(
     epilog="Each flag is also an environment variable (--data-dir: KVSTORE_DATA_DIR) and a line in "
     'the file of --config (data-dir = "/var/lib/kvstore"); a flag beats the environment, the '
     "environment beats the file.\n\n"
     "Exit codes: 0 stopped by a signal, 2 wrong usage, 3 cannot listen, 4 data folder unusable, "
-    "5 data folder in use, 6 journal damaged, 7 journal could not be written."
+    "5 data folder in use, 6 journal damaged, 7 journal could not be written, 8 disk full, "
+    "9 disk read-only."
 )
 @click.option(
     "--config",
@@ -160,8 +129,59 @@ def main() -> None:
     "gets to it (a loss of power then loses writes that were acknowledged).",
 )
 @click.option(
+    "--compact-min-size",
+    type=Size(),
+    default=64 * MIB,
+    show_default="64MiB",
+    envvar="KVSTORE_COMPACT_MIN_SIZE",
+    help="Compact the journal, in a process beside the server, when what was written since the "
+    "last snapshot is larger than this and than --compact-ratio snapshots.",
+)
+@click.option(
+    "--compact-ratio",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    envvar="KVSTORE_COMPACT_RATIO",
+    help="See --compact-min-size. A restart reads a snapshot and at most this many times as much.",
+)
+@click.option(
+    "--history",
+    type=GoDuration(zero=True),
+    default=7 * 24 * 3600 * NS_PER_S,
+    show_default="168h",
+    envvar="KVSTORE_HISTORY",
+    help="How long what was compacted is kept, for `kvstore log`, `history` and `restore --at`.",
+)
+@click.option(
+    "--history-max-size",
+    type=Size(),
+    default=512 * MIB,
+    show_default="512MiB",
+    envvar="KVSTORE_HISTORY_MAX_SIZE",
+    help="How much of it at most; the oldest goes first, when the journal is compacted.",
+)
+@click.option(
+    "--data-max-size",
+    type=Size(),
+    default=0,
+    show_default="0, no limit",
+    envvar="KVSTORE_DATA_MAX_SIZE",
+    help="Refuse writes that add data (status 507) when the data folder holds this much; deletes "
+    "go on.",
+)
+@click.option(
+    "--disk-free-min",
+    type=Size(),
+    default=64 * MIB,
+    show_default="64MiB",
+    envvar="KVSTORE_DISK_FREE_MIN",
+    help="The same when less than this is left on the disk: before it is full, which would end "
+    "all writes until a restart.",
+)
+@click.option(
     "--node",
-    type=_Name(),
+    type=Name(),
     default=socket.gethostname,
     show_default="the host's name",
     envvar="KVSTORE_NODE",
@@ -169,7 +189,7 @@ def main() -> None:
 )
 @click.option(
     "--datacenter",
-    type=_Name(),
+    type=Name(),
     default="dc1",
     show_default=True,
     envvar="KVSTORE_DATACENTER",
@@ -177,7 +197,7 @@ def main() -> None:
 )
 @click.option(
     "--session-ttl-min",
-    type=_GoDuration(),
+    type=GoDuration(),
     default=10 * NS_PER_S,
     show_default="10s",
     envvar="KVSTORE_SESSION_TTL_MIN",
@@ -219,6 +239,12 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     port: int,
     data_dir: Path,
     sync: Literal["always", "never"],
+    compact_min_size: int,
+    compact_ratio: float,
+    history: int,
+    history_max_size: int,
+    data_max_size: int,
+    disk_free_min: int,
     node: str,
     datacenter: str,
     session_ttl_min: int,
@@ -242,25 +268,33 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
         node=node,
         datacenter=datacenter,
         sync=sync == "always",
+        compaction=CompactionRule(compact_min_size, compact_ratio),
+        history=Retention(history // NS_PER_MS, history_max_size),
+        space=Space(data_max_size, disk_free_min),
         session_ttl_min_ns=session_ttl_min,
         adopt_lost_cas=adopt_lost_cas,
     )
     try:
         listener = open_listener(host, port)
     except (OSError, UnicodeError) as error:
-        _give_up(EXIT_CANNOT_LISTEN, _cannot_listen(host, port, error))
+        give_up(EXIT_CANNOT_LISTEN, _cannot_listen(host, port, error))
     asyncio.run(_serve(settings, listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     """Start, wait for a signal, stop; whatever goes wrong ends in one sentence and its code."""
+    from kvstore.cli.replaying import ReplayReport  # noqa: PLC0415
+    from kvstore.process import allow_descriptors, map_large_blocks  # noqa: PLC0415
     from kvstore.server import Server  # noqa: PLC0415 - after the listener: see listening.py
 
+    map_large_blocks()
+    allow_descriptors()
     server = Server(settings, listener)
     try:
-        await server.start()
+        with ReplayReport() as report:
+            await server.start(report.step)
     except (JournalError, OSError) as error:
-        _give_up(*_cannot_start(settings, error))
+        give_up(*_cannot_start(settings, error))
     click.echo(_greeting(settings, listener), err=True)
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -275,16 +309,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     try:
         await server.stop()
     except JournalUnwritable as failure:
-        _give_up(EXIT_JOURNAL_FAILED, f"{failure}. Check the disk, then start again.")
+        give_up(*journal_exit(failure))
 
 
 def _leave(_number: int, _frame: object) -> NoReturn:
     sys.exit(0)
-
-
-def _give_up(code: int, sentence: str) -> NoReturn:
-    click.echo(f"kvstore: {sentence}", err=True)
-    sys.exit(code)
 
 
 def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> str:
@@ -301,19 +330,10 @@ def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> str:
 
 def _cannot_start(settings: Settings, error: JournalError | OSError) -> tuple[int, str]:
     """Return the exit code and the sentence for a start that failed."""
-    if isinstance(error, JournalLocked):
-        return EXIT_FOLDER_LOCKED, f"{error}. Stop it, or choose another folder with --data-dir."
-    if isinstance(error, JournalCorrupt):
-        return EXIT_JOURNAL_DAMAGED, (
-            f"{error}. Nothing was changed. Restore the folder from a backup; "
-            "starting on it would lose writes that were acknowledged."
-        )
-    if isinstance(error, JournalUnwritable):
-        what = f"{error.path}: {error.reason}"
-    else:
-        what = f"{settings.data_dir}: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, JournalError):
+        return journal_exit(error)
     return EXIT_FOLDER_UNUSABLE, (
-        f"cannot use the data folder: {what}. "
+        f"cannot use the data folder: {settings.data_dir}: {error.strerror or error}. "
         "Make it writable for this user, or choose another with --data-dir."
     )
 

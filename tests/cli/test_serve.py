@@ -1,6 +1,6 @@
 """The command line: help, wrong usage, and where each setting may come from.
 
-What a running process does is in test_cli_process.py.
+What a running process does is in test_serve_process.py.
 """
 
 import re
@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from kvstore import __version__
 from kvstore.cli import main
+from kvstore.cli.serve import serve
 from kvstore.duration import NS_PER_S
 
-SERVE = main.commands["serve"]
 # Any: an Option has more than a Parameter, and every parameter of serve is one.
-OPTIONS: dict[str, Any] = {str(param.name): param for param in SERVE.params}
+OPTIONS: dict[str, Any] = {str(param.name): param for param in serve.params}
 
 # For each setting, how another value than the default is written, and what it then is.
 VALUES: dict[str, tuple[str, Any]] = {
@@ -26,6 +26,12 @@ VALUES: dict[str, tuple[str, Any]] = {
     "port": ("8501", 8501),
     "data_dir": ("/var/lib/other", Path("/var/lib/other")),
     "sync": ("never", "never"),
+    "compact_min_size": ("1MiB", 1024**2),
+    "compact_ratio": ("2.5", 2.5),
+    "history": ("24h", 24 * 3600 * NS_PER_S),
+    "history_max_size": ("0", 0),
+    "data_max_size": ("1.5 GiB", 3 * 1024**3 // 2),
+    "disk_free_min": ("512K", 512 * 1024),
     "node": ("n7", "n7"),
     "datacenter": ("east", "east"),
     "session_ttl_min": ("1m30s", 90 * NS_PER_S),
@@ -40,7 +46,7 @@ SETTINGS = [name for name in OPTIONS if name != "config"]
 def values(*arguments: str) -> dict[str, Any]:
     """Return the settings that `kvstore serve` would start with; raises click's errors."""
     above = main.make_context("kvstore", ["serve"])
-    return SERVE.make_context("serve", list(arguments), parent=above).params
+    return serve.make_context("serve", list(arguments), parent=above).params
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -97,6 +103,10 @@ def test_the_defaults() -> None:
     )
     assert defaults["data_dir"] == Path("kvstore-data")
     assert defaults["session_ttl_min"] == 10 * NS_PER_S
+    assert (defaults["compact_min_size"], defaults["compact_ratio"]) == (64 * 1024**2, 1.0)
+    assert defaults["history"] == 7 * 24 * 3600 * NS_PER_S
+    assert defaults["history_max_size"] == 512 * 1024**2
+    assert (defaults["data_max_size"], defaults["disk_free_min"]) == (0, 64 * 1024**2)
     assert defaults["node"]
 
 
@@ -116,8 +126,9 @@ def test_the_environment_sets_it(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def toml_line(name: str) -> str:
     """Return a line with a setting's other value; numbers and truths have no quotes in TOML."""
-    text, value = VALUES[name]
-    bare = isinstance(value, int) and text == str(value).lower()
+    text, _ = VALUES[name]
+    option = OPTIONS[name]
+    bare = option.is_flag or isinstance(option.type, click.IntRange | click.FloatRange)
     return f"{name} = {text}\n" if bare else f'{name} = "{text}"\n'
 
 
@@ -171,6 +182,10 @@ def test_false_in_the_file_is_false(write_config: Callable[[str], str]) -> None:
         ("[server]\nport = 1", "has an unknown setting 'server'"),
         ('port = "many"', "expected a whole number"),
         ("port = 65536", "is not in the range"),
+        ('compact-ratio = "x"', "expected a number with a point"),
+        ("compact-ratio = -1.0", "is not in the range"),
+        ('history = "-1s"', "is not at least 0"),
+        ('disk-free-min = "much"', "expected something like 64MiB"),
         ('session-ttl-min = "10"', "missing unit in duration"),
         ('sync = "sometimes"', "is not one of"),
     ],
@@ -219,6 +234,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     [
         (["--port", "x"], "'x' is not a valid integer range"),
         (["--port", "70000"], "70000 is not in the range"),
+        (["--compact-min-size", "-1"], "'-1' is no size; expected something like 64MiB or 1GiB"),
+        (["--compact-ratio", "-1"], "-1.0 is not in the range"),
+        (["--history", "1"], "missing unit in duration"),
+        (["--history", "-1s"], "'-1s' is not at least 0"),
         (["--session-ttl-min", "10"], "missing unit in duration"),
         (["--session-ttl-min", "0s"], "'0s' is not more than 0"),
         (["--session-ttl-min", "-5s"], "'-5s' is not more than 0"),
@@ -252,7 +271,7 @@ def test_help(flag: str) -> None:
     exit_codes = re.search(r"Exit codes: (.*)\.", " ".join(output.split()))
     assert exit_codes is not None
     named = [int(part.split(" ")[0]) for part in exit_codes[1].split(", ")]
-    assert named == [0, 2, 3, 4, 5, 6, 7]
+    assert named == [0, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_flags_in_help_can_be_copied() -> None:

@@ -164,15 +164,17 @@ def test_exit_6_the_journal_is_damaged(launch: Launch, tmp_path: Path) -> None:
     segment.write_bytes(data)
     sentence = refused(launch("--data-dir", "data"), 6)
     assert sentence.startswith(f"kvstore: the journal is damaged in data/{segment.name} at offset ")
-    assert "Nothing was changed. Restore the folder from a backup" in sentence
+    assert "Nothing was changed; starting on it would lose writes" in sentence
+    assert "`kvstore verify data` shows how far it is sound; `kvstore restore`" in sentence
     assert segment.read_bytes() == bytes(data)
 
 
 def test_exit_7_the_journal_could_not_be_written(launch: Launch) -> None:
-    """A disk that is full: no write is acknowledged any more, reads go on, the end says so."""
+    """A write that fails: none is acknowledged any more, reads go on, the end says so."""
     process = launch("--data-dir", "data").wait_until_ready()
     assert process.call("PUT", "/v1/kv/a", b"v").body == b"true"
-    # No file of this process may grow any further: for it, the disk is full.
+    # No file of this process may grow any further. What full and read-only disks do is in
+    # test_disk_trouble.py.
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1024, 1024))
     for _ in range(2):
         answer = process.call("PUT", "/v1/kv/b", b"x" * 2000)
@@ -181,7 +183,7 @@ def test_exit_7_the_journal_could_not_be_written(launch: Launch) -> None:
     assert process.call("GET", "/v1/kv/a?raw").body == b"v"
     assert process.call("GET", "/v1/kv/b").status == 404
     process.terminate()
-    assert refused(process, 7).endswith("Check the disk, then start again.")
+    assert refused(process, 7).endswith("Check the disk (`dmesg`), then start again.")
 
 
 def test_a_sentence_a_setting(launch: Launch, tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""What the process asks of the system, tried in processes of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Frees one large block first, so that glibc raises its threshold by itself; then looks whether
+# another one, which would fit into the heap now, is mapped: mapped blocks are whole pages apart.
+COUNT_MAPPED = """
+import ctypes, sys
+from kvstore.process import map_large_blocks
+
+class Info(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+if sys.argv[1] == "set":
+    map_large_blocks()
+blocks = bytearray(20_000_000)
+del blocks
+before = libc.mallinfo2().hblks
+blocks = bytearray(1_000_000)
+print(libc.mallinfo2().hblks - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about glibc")
+@pytest.mark.parametrize(("how", "mapped"), [("set", 1), ("as it is", 0)])
+def test_large_blocks_are_mapped(how: str, mapped: int) -> None:
+    """They go back to the system when they are freed, which glibc by itself stops doing."""
+    printed = subprocess.run(
+        [sys.executable, "-c", COUNT_MAPPED, how], capture_output=True, text=True, check=True
+    ).stdout
+    assert int(printed) == mapped
+
+
+LIMITS = """
+import resource
+from kvstore.process import allow_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 256))
+allow_descriptors()
+allow_descriptors()
+print(*resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def test_descriptors_up_to_the_hard_limit() -> None:
+    """As many as this user may have, and no error when it has them already."""
+    printed = subprocess.run(
+        [sys.executable, "-c", LIMITS], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["256", "256"]
