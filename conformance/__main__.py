@@ -3,6 +3,7 @@
 import click
 
 from conformance.overlay.cli import overlay, setup
+from conformance.soak.cli import soak
 
 
 @click.group()
@@ -12,6 +13,7 @@ def main() -> None:
 
 main.add_command(overlay)
 main.add_command(setup)
+main.add_command(soak)
 
 if __name__ == "__main__":
     main(prog_name="python -m conformance")
