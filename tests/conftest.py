@@ -47,7 +47,14 @@ def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped and why, a line for each reason and not for each test."""
+    """Say what was skipped and why, a line for each reason and not for each test.
+
+    And show the figures of tests that count what they have tried (`record_property`).
+    """
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"FIGURES {value}")
     reasons = Counter(
         str(report.longrepr[2]).removeprefix("Skipped: ")
         for report in terminalreporter.getreports("skipped")

@@ -28,6 +28,8 @@ PURE_STDLIB = {
     "operator",
     "typing",
 }
+# What the floors below the engine exchange.
+VALUES = ["kvstore.state.command", "kvstore.state.entry", "kvstore.state.image"]
 # What commands are made with, above. `secrets` is not among them, though state/ may not import it:
 # the salt of a segment marks bytes on disk and never reaches a command.
 CLOCKS_AND_CHANCE = ["datetime", "random", "uuid", "time.time", "time.time_ns"]
@@ -105,11 +107,29 @@ def state_is_pure(use: Use) -> bool:
 
 
 def journal_knows_values_only(use: Use) -> bool:
-    """journal/ takes commands and entries from state/, and nothing from above."""
+    """journal/ takes commands, entries and images from state/, and nothing from above."""
     if not use.is_in("journal"):
         return True
-    values = ["kvstore.state.command", "kvstore.state.entry"]
-    return use.is_stdlib() or use.means("msgpack", "kvstore.errors", "kvstore.journal", *values)
+    return use.is_stdlib() or use.means("msgpack", "kvstore.errors", "kvstore.journal", *VALUES)
+
+
+def archive_knows_values_only(use: Use) -> bool:
+    """archive/ turns bytes into values of state/ and back; it waits for nobody."""
+    if not use.is_in("archive"):
+        return True
+    texts = ["kvstore.duration", "kvstore.state.session_id"]
+    known = use.means("msgpack", "kvstore.errors", "kvstore.archive", *texts, *VALUES)
+    return known or (use.is_stdlib() and not use.means("asyncio", "time", "os"))
+
+
+def maintenance_knows_no_server(use: Use) -> bool:
+    """maintenance/ works on folders; of a running server it knows the journal and the clock."""
+    return not (use.is_in("maintenance") and use.means("kvstore.engine", "kvstore.api", "aiohttp"))
+
+
+def journal_is_no_workshop(use: Use) -> bool:
+    """Neither the journal nor anything below it knows the work that is done on its files."""
+    return not (use.is_in("state", "archive", "journal") and use.means("kvstore.maintenance"))
 
 
 def engine_knows_no_http(use: Use) -> bool:
@@ -118,8 +138,8 @@ def engine_knows_no_http(use: Use) -> bool:
 
 
 def aiohttp_lives_in_api(use: Use) -> bool:
-    """Aiohttp is imported under api/ and nowhere else."""
-    return use.is_in("api") or not use.means("aiohttp")
+    """Aiohttp is imported under api/ and, its other side, by the commands' client."""
+    return use.is_in("api") or use.file == "client.py" or not use.means("aiohttp")
 
 
 def api_never_touches_the_journal(use: Use) -> bool:
@@ -128,9 +148,13 @@ def api_never_touches_the_journal(use: Use) -> bool:
 
 
 def nobody_imports_the_top(use: Use) -> bool:
-    """cli.py and server.py know everybody, and nobody knows them but the way in."""
-    top = {"__main__.py", "cli.py", "server.py"}
-    return use.file in top or not use.means("kvstore.cli", "kvstore.server", "kvstore.__main__")
+    """cli/ and server.py know everybody, and nobody knows them but the way in."""
+    top = {"__main__.py", "server.py"}
+    return (
+        use.file in top
+        or use.is_in("cli")
+        or not use.means("kvstore.cli", "kvstore.server", "kvstore.__main__")
+    )
 
 
 def no_clock_or_chance_below_the_engine(use: Use) -> bool:
@@ -142,6 +166,9 @@ Rule = Callable[[Use], bool]
 RULES: list[Rule] = [
     state_is_pure,
     journal_knows_values_only,
+    archive_knows_values_only,
+    maintenance_knows_no_server,
+    journal_is_no_workshop,
     engine_knows_no_http,
     aiohttp_lives_in_api,
     api_never_touches_the_journal,
@@ -193,6 +220,11 @@ def test_every_file_is_looked_at() -> None:
         (journal_knows_values_only, "journal/a.py", "from kvstore.api.app import make"),
         (journal_knows_values_only, "journal/a.py", "import sortedcontainers"),
         (journal_knows_values_only, "journal/a.py", "from kvstore import clock"),
+        (archive_knows_values_only, "archive/a.py", "from kvstore.state.store import State"),
+        (archive_knows_values_only, "archive/a.py", "import asyncio"),
+        (maintenance_knows_no_server, "maintenance/a.py", "from kvstore.engine import engine"),
+        (maintenance_knows_no_server, "maintenance/a.py", "from ..api import render"),
+        (journal_is_no_workshop, "journal/a.py", "from kvstore.maintenance import rebuild"),
         (engine_knows_no_http, "engine/a.py", "from aiohttp import web"),
         (engine_knows_no_http, "engine/a.py", "from ..api import render"),
         (engine_knows_no_http, "engine/a.py", "from .. import api"),
@@ -235,7 +267,7 @@ def test_a_violation_is_found(tmp_path: Path, rule: Rule, file: str, source: str
         ("engine/a.py", "import random, time, uuid\nfrom kvstore.journal.journal import Journal"),
         ("api/a.py", "from aiohttp import web\nfrom kvstore.engine.engine import Engine"),
         ("__main__.py", "from kvstore.cli import main"),
-        ("cli.py", "from .server import serve"),
+        ("cli/serve.py", "from ..server import serve"),
         ("errors.py", "from pathlib import Path"),
     ],
 )

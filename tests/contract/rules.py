@@ -17,6 +17,8 @@ RULES = {
     "index-never-back": "the index of a prefix never goes back",
     "chunked-limit": "limits hold for chunked bodies; chunked session bodies are read",
     "small-bodies-plain": "bodies under 1,400 bytes are never gzipped",
+    "restore-is-a-write": "what a restore changes has the index of the restore, and no other wakes",
+    "restore-looks-first": "an archive whose content cannot be restored is refused",
     "no-connection-limit": "no limit of 200 connections per client address",
 }
 
