@@ -7,7 +7,7 @@ DATA ?= data
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test check fix lab lab-setup kills clean
+.PHONY: help setup run test check fix lab lab-setup proof soak clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,12 @@ lab-setup: setup ## Get what the overlay lab needs: Debian packages, pinned engi
 lab: setup ## Run the whole overlay lab on this server (root); ARGS="--store consul" compares.
 	$(BIN)/python -m conformance overlay $(ARGS)
 
-kills: setup ## Kill a loaded server 200 times and look for lost writes.
-	KVSTORE_KILLS=200 $(BIN)/python -m pytest --timeout 0 tests/test_kills.py $(ARGS)
+proof: setup ## The long forms of all proofs: kills, crash states, the model (half an hour).
+	KVSTORE_KILLS=500 KVSTORE_MODEL_OPS=1000000 KVSTORE_CRASH_STATES=1000000 $(BIN)/python -m pytest \
+	  tests/test_kills.py tests/engine/test_engine_model.py tests/journal tests/maintenance $(ARGS)
+
+soak: setup ## 500 simulated engines for half an hour; ARGS="--minutes 5" for less.
+	$(BIN)/python -m conformance soak $(ARGS)
 
 clean: ## Remove the virtual environment and caches; leaves data alone.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
