@@ -11,7 +11,6 @@ UNMIRRORED = {"__init__.py", "__main__.py"}
 # Tests of a property of a whole floor; everything else is named after the file it tests.
 WHOLE_FLOOR = {
     "state/test_model.py",  # random commands against a dict
-    "journal/test_crash.py",  # damage at every byte, failure at every sync
 }
 
 

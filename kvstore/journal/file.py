@@ -328,19 +328,26 @@ class FileJournal:
     async def remove(self, names: Iterable[str]) -> None:
         """Delete closed files that the newest snapshot has made needless, in this order.
 
-        Oldest first, so that history has no holes, whenever it ends. Raises OSError.
+        Oldest first, so that history has no holes, whenever it ends. Raises OSError when a file
+        cannot be deleted, and JournalUnwritable when that cannot be made to last.
         """
-        await asyncio.to_thread(self._remove_files, list(names))
-
-    def _remove_files(self, names: list[str]) -> None:
         needed = Listing.of(self._kept).chain(self._base_index).names
         for name in names:
             if name in needed:
                 raise InvariantBroken(f"{name} is still needed")
-            self._disk.remove(name)
+            # Beside the journal's thread: a large file takes its time.
+            await asyncio.to_thread(self._disk.remove, name)
             self._kept.pop(name, None)
-            # One by one, so that a crash cannot keep an older file and lose a newer one.
+            # One by one, so that a crash cannot keep an older file and lose a newer one; and on
+            # that thread, since the system tells of a failed sync only once: it must be the end.
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._sync_names, name)
+
+    def _sync_names(self, name: str) -> None:
+        self._require_active()
+        try:
             self._disk.sync_folder()
+        except OSError as error:
+            raise self._unwritable(name, error) from error
 
     def _rotate(self, full: _Active, written_ms: int) -> _Active:
         """Begin the next segment; the full one is synced, whatever the setting."""

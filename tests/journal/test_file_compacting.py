@@ -129,6 +129,20 @@ async def test_segments_are_needed_until_a_snapshot_is_adopted() -> None:
     await journal.close()
 
 
+async def test_names_that_do_not_last_are_the_end() -> None:
+    """The system tells of a folder's failed sync once, so nobody else may rely on the next one."""
+    counted = FakeDisk()
+    await (await compacted(counted)).close()
+    disk = FakeDisk(fault=Fault(len(counted.calls), 5))
+    journal = await compacted(disk)
+    with pytest.raises(JournalUnwritable, match=f"{FIRST}: Input/output error"):
+        await journal.remove([FIRST])
+    assert disk.calls[-2:] == [f"remove {FIRST}", "sync_folder"]
+    with pytest.raises(JournalUnwritable):
+        await write(journal, BATCHES[:1])
+    await journal.close()
+
+
 async def test_removal_that_fails_leaves_the_journal_usable() -> None:
     """Old files are no harm; the system's error is said."""
     calls = FakeDisk()
