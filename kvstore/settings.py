@@ -12,7 +12,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings; `cli.py` says what each is for."""
+    """One server's settings; `cli/serve.py` says what each is for."""
 
     # Where the journal lives; None keeps everything in memory (`--dev`).
     data_dir: Path | None
