@@ -4,8 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvstore.duration import NS_PER_S
-from kvstore.journal.space import MIB, Space
-from kvstore.maintenance.retention import CompactionRule, Retention
+from kvstore.journal.space import DEFAULT_SPACE, Space
+from kvstore.maintenance.retention import (
+    DEFAULT_RETENTION,
+    DEFAULT_RULE,
+    CompactionRule,
+    Retention,
+)
 
 __all__ = ["Settings"]
 
@@ -22,8 +27,8 @@ class Settings:
     sync: bool = True
     session_ttl_min_ns: int = 10 * NS_PER_S
     # When the journal is compacted, how far back it is kept, and how much it may take.
-    compaction: CompactionRule = CompactionRule(bytes_min=64 * MIB, ratio=1.0)  # noqa: RUF009
-    history: Retention = Retention(age_ms=7 * 24 * 3600 * 1000, bytes_max=512 * MIB)  # noqa: RUF009
-    space: Space = Space(folder_bytes_max=0, free_bytes_min=64 * MIB)  # noqa: RUF009
+    compaction: CompactionRule = DEFAULT_RULE
+    history: Retention = DEFAULT_RETENTION
+    space: Space = DEFAULT_SPACE
     # Whether a check-and-set with an index that was never issued may create its key.
     adopt_lost_cas: bool = False

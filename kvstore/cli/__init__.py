@@ -17,7 +17,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, str] = {
     "serve": "kvstore.cli.serve:serve",
     "backup": "kvstore.cli.backup:backup",
-    "restore": "kvstore.cli.backup:restore",
+    "restore": "kvstore.cli.restore:restore",
     "export": "kvstore.cli.transfer:export",
     "import": "kvstore.cli.transfer:import_",
     "verify": "kvstore.cli.verify:verify",

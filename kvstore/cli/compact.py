@@ -8,18 +8,20 @@ from typing import Any
 import click
 
 from kvstore.cli.exits import EXIT_FOLDER_UNUSABLE, EXIT_SERVER, give_up, journal_exit
-from kvstore.cli.params import GoDuration, Size
-from kvstore.duration import NS_PER_MS, NS_PER_S
+from kvstore.cli.params import GoDuration, ServerUrl, Size, default_server
+from kvstore.duration import NS_PER_MS
 from kvstore.errors import CallFailed, CompactionFailed, JournalError
 from kvstore.journal.listing import Listing
-from kvstore.journal.space import MIB, Space, format_bytes
-from kvstore.maintenance.retention import CompactionRule, Retention
+from kvstore.journal.space import Space, format_bytes
+from kvstore.maintenance.retention import DEFAULT_RETENTION, CompactionRule, Retention
 
 __all__ = ["compact"]
 
 
 @click.command()
-@click.option("--url", help="The running server; default KVSTORE_URL, or this machine's.")
+@click.option(
+    "--url", type=ServerUrl(), help="The running server; default KVSTORE_URL, or this machine's."
+)
 @click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -28,14 +30,14 @@ __all__ = ["compact"]
 @click.option(
     "--history",
     type=GoDuration(zero=True),
-    default=7 * 24 * 3600 * NS_PER_S,
+    default=DEFAULT_RETENTION.age_ms * NS_PER_MS,
     show_default="168h",
     help="With --data-dir: how long what is compacted is kept to look back.",
 )
 @click.option(
     "--history-max-size",
     type=Size(),
-    default=512 * MIB,
+    default=DEFAULT_RETENTION.bytes_max,
     show_default="512MiB",
     help="With --data-dir: how much of it at most.",
 )
@@ -53,7 +55,7 @@ def compact(
       kvstore compact --data-dir /var/lib/kvstore --history 0
     """  # noqa: D301 - \\b is the character that tells click to leave the lines as they are
     if data_dir is None:
-        result = asyncio.run(_ask(url))
+        result = asyncio.run(_ask(url or default_server()))
     else:
         result = asyncio.run(_compact_folder(data_dir, history // NS_PER_MS, history_max_size))
     if as_json:
@@ -68,14 +70,12 @@ def compact(
         click.echo("nothing to compact: nothing was written since the last snapshot")
 
 
-async def _ask(url: str | None) -> dict[str, Any]:
-    from kvstore.client import Client, default_url, parse_url  # noqa: PLC0415 - aiohttp is heavy
+async def _ask(url: str) -> dict[str, Any]:
+    from kvstore.client import Client  # noqa: PLC0415 - aiohttp is heavy
 
     try:
-        async with Client(parse_url(url or default_url())) as client:
+        async with Client(url) as client:
             answer = await client.call("PUT", "/v1/kvstore/compact")
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
     except CallFailed as error:
         give_up(EXIT_SERVER, f"{error}. For a folder without a server there is --data-dir.")
     result: dict[str, Any] = json.loads(answer.body)

@@ -7,7 +7,7 @@ import click
 
 from kvstore.duration import InvalidDuration, parse_duration
 
-__all__ = ["GoDuration", "Name", "Size"]
+__all__ = ["GoDuration", "Name", "ServerUrl", "Size", "default_server"]
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(b|[kmgt]i?b?)?", re.IGNORECASE)
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -61,3 +61,29 @@ class Size(click.ParamType[int]):
             self.fail(f"{value!r} is no size; expected something like 64MiB or 1GiB", param, ctx)
         unit = (match[2] or "b")[0].lower()
         return int(float(match[1]) * 1024 ** _POWERS[unit])
+
+
+class ServerUrl(click.ParamType[str]):
+    """The address of a server: http://HOST:8500 or HOST:8500."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the base URL."""
+        from kvstore.client import parse_url  # noqa: PLC0415 - aiohttp is heavy
+
+        try:
+            return parse_url(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def default_server() -> str:
+    """Return the base URL of the server that a command means when none is named."""
+    from kvstore.client import default_url  # noqa: PLC0415 - aiohttp is heavy
+
+    try:
+        return ServerUrl().convert(default_url(), None, None)
+    except click.BadParameter as error:
+        error.param_hint = "--url"
+        raise

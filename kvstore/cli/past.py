@@ -23,12 +23,14 @@ from kvstore.cli.exits import (
     give_up,
     journal_exit,
 )
+from kvstore.cli.output import progress
 from kvstore.duration import NS_PER_MS, InvalidDuration, parse_duration
 from kvstore.errors import ArchiveUnreadable, CallFailed, JournalError, NoStore, NotKept
-from kvstore.journal.disk import Files
+from kvstore.journal.disk import Files, Folder
 
 if TYPE_CHECKING:
-    from kvstore.maintenance.point import Point
+    from kvstore.maintenance.point import Moment, Point
+    from kvstore.state.store import State
 
 __all__ = [
     "POINTS_HELP",
@@ -41,6 +43,7 @@ __all__ = [
     "shown_time",
     "shown_value",
     "size_to_read",
+    "state_at",
 ]
 
 POINTS_HELP = (
@@ -195,3 +198,15 @@ def size_to_read(files: Files) -> int | None:
         return sum(files.size(name) for name in files.names())
     except OSError:
         return None
+
+
+def state_at(folder: Path, at: "Point | None") -> "tuple[State, Moment]":
+    """Return a folder's store at a point, the newest one without, and which point that was.
+
+    Shows how far it is; a server may be running on the folder. Raises as `point.store_at`.
+    """
+    from kvstore.maintenance.point import settled, store_at  # noqa: PLC0415 - slow to load
+
+    files = Folder(folder)
+    with progress("reading", size_to_read(files)) as advance:
+        return settled(files, lambda: store_at(files, at, advance))

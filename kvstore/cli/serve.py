@@ -26,10 +26,15 @@ from kvstore.cli.exits import (
 from kvstore.cli.params import GoDuration, Name, Size
 from kvstore.duration import NS_PER_MS, NS_PER_S
 from kvstore.errors import JournalError, JournalUnwritable
-from kvstore.journal.space import MIB, Space
+from kvstore.journal.space import DEFAULT_SPACE, Space
 from kvstore.listening import open_listener, reachable_host
 from kvstore.logs import LogFormat, set_up_logging
-from kvstore.maintenance.retention import CompactionRule, Retention
+from kvstore.maintenance.retention import (
+    DEFAULT_RETENTION,
+    DEFAULT_RULE,
+    CompactionRule,
+    Retention,
+)
 from kvstore.settings import Settings
 
 __all__ = ["serve"]
@@ -131,7 +136,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--compact-min-size",
     type=Size(),
-    default=64 * MIB,
+    default=DEFAULT_RULE.bytes_min,
     show_default="64MiB",
     envvar="KVSTORE_COMPACT_MIN_SIZE",
     help="Compact the journal, in a process beside the server, when what was written since the "
@@ -140,7 +145,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--compact-ratio",
     type=click.FloatRange(min=0),
-    default=1.0,
+    default=DEFAULT_RULE.ratio,
     show_default=True,
     envvar="KVSTORE_COMPACT_RATIO",
     help="See --compact-min-size. A restart reads a snapshot and at most this many times as much.",
@@ -148,7 +153,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--history",
     type=GoDuration(zero=True),
-    default=7 * 24 * 3600 * NS_PER_S,
+    default=DEFAULT_RETENTION.age_ms * NS_PER_MS,
     show_default="168h",
     envvar="KVSTORE_HISTORY",
     help="How long what was compacted is kept, for `kvstore log`, `history` and `restore --at`.",
@@ -156,7 +161,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--history-max-size",
     type=Size(),
-    default=512 * MIB,
+    default=DEFAULT_RETENTION.bytes_max,
     show_default="512MiB",
     envvar="KVSTORE_HISTORY_MAX_SIZE",
     help="How much of it at most; the oldest goes first, when the journal is compacted.",
@@ -164,7 +169,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--data-max-size",
     type=Size(),
-    default=0,
+    default=DEFAULT_SPACE.folder_bytes_max,
     show_default="0, no limit",
     envvar="KVSTORE_DATA_MAX_SIZE",
     help="Refuse writes that add data (status 507) when the data folder holds this much; deletes "
@@ -173,7 +178,7 @@ def _toml_kind(param: click.Parameter) -> str:
 @click.option(
     "--disk-free-min",
     type=Size(),
-    default=64 * MIB,
+    default=DEFAULT_SPACE.free_bytes_min,
     show_default="64MiB",
     envvar="KVSTORE_DISK_FREE_MIN",
     help="The same when less than this is left on the disk: before it is full, which would end "

@@ -21,14 +21,14 @@ import click
 
 from kvstore.cli.exits import (
     EXIT_DISK_FULL,
-    EXIT_FOLDER_UNUSABLE,
     EXIT_SERVER,
     give_up,
-    journal_exit,
 )
 from kvstore.cli.output import Advance, progress
 from kvstore.cli.pairs import Pair, PairReader, PairWriter, WrongPairs, show_key
-from kvstore.errors import ArchiveUnreadable, CallFailed, JournalError
+from kvstore.cli.params import ServerUrl, default_server
+from kvstore.cli.past import ends_in_a_sentence, state_at
+from kvstore.errors import ArchiveUnreadable, CallFailed
 from kvstore.journal.space import format_bytes
 
 if TYPE_CHECKING:
@@ -54,18 +54,10 @@ _SPOOL_MEMORY_BYTES = 64 * 1024 * 1024
 
 _url_option = click.option(
     "--url",
+    type=ServerUrl(),
     help="The server, ours or a real Consul: http://HOST:8500 or HOST:8500. Default: KVSTORE_URL, "
     "then CONSUL_HTTP_ADDR, then this machine's. A token comes from CONSUL_HTTP_TOKEN.",
 )
-
-
-def _server_url(url: str | None) -> str:
-    from kvstore.client import default_url, parse_url  # noqa: PLC0415 - aiohttp is heavy
-
-    try:
-        return parse_url(url or default_url())
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--url") from error
 
 
 # --- export ---------------------------------------------------------------------------------
@@ -108,7 +100,7 @@ def export(
     # As Consul's: no key begins with a slash, people do.
     name = os.fsencode(prefix.removeprefix("/"))
     if data_dir is None and backup is None:
-        url = _server_url(url)
+        url = url or default_server()
     with _writing(output) as file:
         writer = PairWriter(file)
         if data_dir is not None:
@@ -139,7 +131,9 @@ def _writing(path: Path | None) -> Iterator[IO[bytes]]:
             with path.open("wb") as file:
                 yield file
         else:
-            with _replacing(path) as file:
+            from kvstore.maintenance.backup import new_file  # noqa: PLC0415 - slow to load
+
+            with new_file(path, replace=True) as file:
                 yield file
     except BrokenPipeError:
         raise  # who reads has enough; click ends quietly
@@ -149,39 +143,10 @@ def _writing(path: Path | None) -> Iterator[IO[bytes]]:
         give_up(code, f"cannot write {where}: {error.strerror or error}. -o names another file.")
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a new file that is synced and gets this name, or is deleted if the block fails."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
 def _folder_pairs(folder: Path, prefix: bytes) -> Iterator[Pair]:
     """Give the pairs of a data folder, in the order of their keys."""
-    from kvstore.journal.disk import Folder  # noqa: PLC0415 - a server's keys need none of this
-    from kvstore.journal.listing import Listing  # noqa: PLC0415
-    from kvstore.maintenance.rebuild import rebuild  # noqa: PLC0415
-
-    files = Folder(folder)
-    try:
-        listing = Listing.of(files.names())
-        if listing.is_empty:
-            give_up(EXIT_FOLDER_UNUSABLE, f"there is no store in {folder}. Name another folder.")
-        total_bytes = sum(map(files.size, listing.chain().names))
-        with progress(f"reading {folder}", total_bytes) as advance:
-            state = rebuild(files, progress=advance)
-    except JournalError as error:
-        give_up(*journal_exit(error))
-    except OSError as error:
-        give_up(EXIT_FOLDER_UNUSABLE, f"cannot read {folder}: {error.strerror or error}.")
+    with ends_in_a_sentence(folder):
+        state, _ = state_at(folder, None)
     for entry in state.get_tree(prefix).value:
         yield Pair(entry.key, entry.flags, entry.value)
 
@@ -263,7 +228,7 @@ def import_(*, source: str, url: str | None, prefix: str, dry_run: bool) -> None
     """  # noqa: D301 - as above
     before = os.fsencode(prefix.removeprefix("/"))
     name = "standard input" if source == "-" else source.removeprefix("@")
-    address = "" if dry_run else _server_url(url)
+    address = "" if dry_run else url or default_server()
     with _reading(source) as file:
         try:
             counts = _count(file, name, before)

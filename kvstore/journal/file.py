@@ -146,7 +146,6 @@ class FileJournal:
         self._reader = JournalReader(self._disk, listing, progress=self._count_replayed)
         self._replay_bytes = self._reader.size_bytes()
         self._base_index = listing.chain().base_index
-        self._next_index = self._base_index + 1
         return self._reader.base()
 
     def _count_replayed(self, size_bytes: int) -> None:
@@ -161,9 +160,8 @@ class FileJournal:
         """
         if self._reader is None:
             raise InvariantBroken("the journal is replayed before its base was asked for")
-        for record in self._reader.records():
-            self._next_index = record.index + 1
-            yield record
+        yield from self._reader.records()
+        self._next_index = self._reader.next_index
         self._clean_up(self._reader)
         self._start_writing(self._reader.end)
 

@@ -6,7 +6,7 @@ writes before that happens, and takes them again by itself when there is room.
 
 from dataclasses import dataclass
 
-__all__ = ["MIB", "Space", "Usage", "format_bytes"]
+__all__ = ["DEFAULT_SPACE", "MIB", "Space", "Usage", "format_bytes"]
 
 MIB = 1024 * 1024
 
@@ -48,6 +48,10 @@ class Space:
             free, least = format_bytes(free_bytes), format_bytes(self.free_bytes_min)
             return f"the disk has {free} left, at least {least} must stay free"
         return None
+
+
+# Enough for the snapshot that makes room again.
+DEFAULT_SPACE = Space(folder_bytes_max=0, free_bytes_min=64 * MIB)
 
 
 def format_bytes(count: int) -> str:

@@ -18,11 +18,12 @@ from kvstore.clock import Clock, Timer
 from kvstore.errors import CompactionFailed, JournalError
 from kvstore.journal.disk import Disk
 from kvstore.journal.file import FileJournal
-from kvstore.journal.frame import FILE_HEADER_BYTES, FileHeader, FileKind, decode_file_header
+from kvstore.journal.frame import FileKind
 from kvstore.journal.listing import Listing, segment_name
 from kvstore.journal.reader import read_listing
 from kvstore.journal.space import MIB, Space, Usage, format_bytes
 from kvstore.maintenance.compaction import Built
+from kvstore.maintenance.point import file_header
 from kvstore.maintenance.retention import CompactionRule, Retention, needless
 
 __all__ = ["Build", "CompactionStatus", "Compactor", "build_in_process"]
@@ -228,13 +229,9 @@ class Compactor:
 
 
 def _begun_ms(disk: Disk, first_index: int) -> int:
-    file = disk.open(segment_name(first_index))
-    try:
-        header = decode_file_header(FileKind.SEGMENT, file.read(FILE_HEADER_BYTES))
-    finally:
-        file.close()
+    header = file_header(disk, segment_name(first_index), FileKind.SEGMENT)
     # One that cannot be read is for `kvstore verify` to tell; here it is not old.
-    return header.created_ms if isinstance(header, FileHeader) else sys.maxsize
+    return header.created_ms if header else sys.maxsize
 
 
 def _remove_unfinished(disk: Disk) -> None:

@@ -9,6 +9,7 @@ from kvstore.journal.journal import Record
 from kvstore.journal.listing import Listing
 from kvstore.journal.reader import JournalReader
 from kvstore.maintenance.point import Moment, nearest_base, oldest, require_store
+from kvstore.maintenance.rebuild import begun_with
 from kvstore.state.applied import Applied
 from kvstore.state.command import (
     CasKey,
@@ -126,11 +127,7 @@ def _loaded(
     files: Files, listing: Listing, base: int, upto: int | None, progress: Progress
 ) -> tuple[State, JournalReader]:
     reader = JournalReader(files, listing, listing.chain(base), upto=upto, progress=progress)
-    state = State()
-    image = reader.base()
-    if image is not None:
-        state.load(image)
-    return state, reader
+    return begun_with(reader.base()), reader
 
 
 _WHAT: dict[type[Command], str] = {

@@ -5,9 +5,18 @@ from collections.abc import Callable
 from kvstore.journal.disk import Files
 from kvstore.journal.listing import Chain
 from kvstore.journal.reader import JournalReader, read_listing
+from kvstore.state.image import Image
 from kvstore.state.store import State
 
-__all__ = ["rebuild"]
+__all__ = ["begun_with", "rebuild"]
+
+
+def begun_with(base: Image | None) -> State:
+    """Return the store of an image, an empty one without; raises what the image's entries raise."""
+    state = State()
+    if base is not None:
+        state.load(base)
+    return state
 
 
 def rebuild(
@@ -23,10 +32,7 @@ def rebuild(
     since the last time. Raises JournalCorrupt and JournalUnreadable.
     """
     reader = JournalReader(files, read_listing(files), chain, upto=upto, progress=progress)
-    state = State()
-    base = reader.base()
-    if base is not None:
-        state.load(base)
+    state = begun_with(reader.base())
     for record in reader.records():
         state.apply(record.index, record.command)
     return state

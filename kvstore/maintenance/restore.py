@@ -17,6 +17,7 @@ from kvstore.journal.listing import snapshot_name, unfinished_name
 from kvstore.journal.reader import JournalReader, read_listing
 from kvstore.maintenance.compaction import Built, write_verified
 from kvstore.maintenance.point import Moment, Point, require_store, store_at
+from kvstore.maintenance.rebuild import begun_with
 from kvstore.state.command import RestoreStore
 from kvstore.state.image import Image
 from kvstore.state.store import State
@@ -66,8 +67,7 @@ def new_store(
     JournalLocked when it is in use, JournalUnwritable, and InvariantBroken when the image
     contradicts itself or an index would become larger than INDEX_MAX.
     """
-    state = State()
-    state.load(_moved_on(image, bump))
+    state = begun_with(_moved_on(image, bump))
     state.check()
     try:
         disk = FolderDisk(folder)
@@ -127,10 +127,7 @@ def recover(files: Files, upto: int | None = None) -> Recovered:
             continue
         reader = JournalReader(files, listing, listing.chain(base), upto=upto)
         try:
-            image = reader.base()
-            state = State()
-            if image is not None:
-                state.load(image)
+            state = begun_with(reader.base())
         except JournalCorrupt as corrupt:
             damage = corrupt
             continue
@@ -169,10 +166,7 @@ async def undo(folder: Path, point: Point, now_ms: int) -> Undone:
         image = past.image()
         command = RestoreStore(tuple(image.sessions), tuple(image.entries))
         journal = FileJournal(disk)
-        state = State()
-        base = journal.base()
-        if base is not None:
-            state.load(base)
+        state = begun_with(journal.base())
         for record in journal.replay():
             state.apply(record.index, record.command)
         try:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kvstore.journal.listing import Listing, segment_name, snapshot_name
+from kvstore.journal.space import MIB
 
-__all__ = ["CompactionRule", "Retention", "needless"]
+__all__ = ["DEFAULT_RETENTION", "DEFAULT_RULE", "CompactionRule", "Retention", "needless"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Retention:
 
     age_ms: int
     bytes_max: int
+
+
+# A week, as far as half a gigabyte goes.
+DEFAULT_RETENTION = Retention(age_ms=7 * 24 * 3600 * 1000, bytes_max=512 * MIB)
+DEFAULT_RULE = CompactionRule(bytes_min=64 * MIB, ratio=1.0)
 
 
 def needless(

@@ -294,7 +294,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
     cases: list[tuple[list[str | Path], int, str]] = [
         (["export", "--url", "unix:///s"], 2, "no server's address"),
         (["export", "--url", "h", "--data-dir", folder], 2, "name one source"),
-        (["export", "--data-dir", folder], 4, "there is no store in"),
+        (["export", "--data-dir", folder], 4, "empty holds no store"),
         (["export", "--file", file], 2, "is no backup that can be read"),
         (["export", "--data-dir", folder, "-o", tmp_path / "no" / "x"], 2, "cannot write"),
         (["import", tmp_path / "none"], 2, "No such file or directory"),
