@@ -1,7 +1,8 @@
 """What clients can ask of a store, and what they can be told: the words of a history.
 
 Every write carries a value that no other write has, so that a value tells which write it came
-from. Sessions go by their names, which are as unique; ids are for the wire.
+from; the writes of one transaction have the same. Sessions go by their names, which are as unique;
+ids are for the wire.
 """
 
 import math
@@ -13,7 +14,9 @@ from linearizability import UNKNOWN, Operation
 
 __all__ = [
     "READS",
+    "Absent",
     "Answer",
+    "At",
     "Call",
     "Cas",
     "CreateSession",
@@ -22,9 +25,11 @@ __all__ = [
     "DeleteTree",
     "DestroySession",
     "Entries",
+    "HeldBy",
     "Listing",
     "Lock",
     "Names",
+    "Part",
     "ReadKey",
     "ReadNames",
     "ReadSessions",
@@ -32,8 +37,10 @@ __all__ = [
     "RenewSession",
     "Seen",
     "Set",
+    "Txn",
     "Unlock",
     "as_of_death",
+    "parts",
 ]
 
 
@@ -42,13 +49,11 @@ class Answer(Enum):
 
     YES = "yes"
     NO = "no"
-    # The session that wants a lock is unknown.
+    # The session that wants a lock is unknown; a transaction says no.
     REFUSED = "refused"
 
 
 # --- writes ------------------------------------------------------------------------------------
-# Transactions (`/v1/txn`) will be one more of these: a tuple of the others. Its place in the model
-# is `history_model.Group`, which is a tree and not a key so that they fit in.
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,42 @@ class DestroySession:
     name: str
 
 
+# --- transactions: YES when all was done, NO when nothing was ------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Expect a key to be there with this modify_index."""
+
+    key: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Expect a key not to be there."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Expect a key to be held by this session."""
+
+    key: str
+    session: str
+
+
+Part = Set | Cas | Delete | DeleteCas | DeleteTree | Lock | Unlock | At | Absent | HeldBy
+
+
+@dataclass(frozen=True, slots=True)
+class Txn:
+    """Do all of it in order, or nothing; the keys are of one group."""
+
+    ops: tuple[Part, ...]
+
+
 # --- reads: `past` is the index a blocking query waits to be passed, 0 for a plain one ----------
 
 
@@ -175,6 +216,7 @@ Call = (
     | Unlock
     | CreateSession
     | DestroySession
+    | Txn
     | ReadKey
     | ReadTree
     | ReadNames
@@ -218,6 +260,11 @@ class Listing:
 
     names: frozenset[str]
     index: int
+
+
+def parts(call: Call) -> tuple[Call | Part, ...]:
+    """Return the operations of a transaction, or the one that a call is."""
+    return call.ops if isinstance(call, Txn) else (call,)
 
 
 def as_of_death(operations: Iterable[Operation], died_ns: float) -> list[Operation]:

@@ -26,6 +26,7 @@ from history import (
     Seen,
     Set,
     Unlock,
+    parts,
 )
 from linearizability import UNKNOWN, Operation
 
@@ -91,10 +92,11 @@ class Indexes:
         for one, is_end in _in_time(operations):
             if is_end and isinstance(one.outcome, _WITH_INDEX):
                 self._check_answer(one, before[id(one)])
-            elif not is_end and isinstance(one.call, _WITH_VALUE):
-                self._floors[one.call.key, one.call.value] = self._newest
             elif not is_end:
                 before[id(one)] = self._newest_of.get(scope_of(one), 0)
+                for part in parts(one.call):
+                    if isinstance(part, _WITH_VALUE):
+                        self._floors[part.key, part.value] = self._newest
 
     def _check_answer(self, one: Operation, before: int) -> None:
         index = one.outcome.index
@@ -141,21 +143,24 @@ class Holders:
         before: dict[int, tuple[int, bool]] = {}
         unanswered = 0
         for one, is_end in _in_time(operations):
-            if isinstance(one.call, Lock) and is_end and one.outcome is Answer.YES:
-                count, is_quiet = before[id(one)]
-                if is_quiet and not any(self._ends(end, one.call) for end in asked[count:]):
-                    self._acquired(one)
-            elif isinstance(one.call, Lock) and not is_end:
-                before[id(one)] = (len(asked), unanswered == 0)
-            elif self._could_end(one):
+            if self._could_end(one):
                 unanswered += -1 if is_end else 1
                 if not is_end:
                     asked.append(one)
                     self._asked(one)
+            elif not is_end:
+                before[id(one)] = (len(asked), unanswered == 0)
+            elif one.outcome is Answer.YES:
+                count, is_quiet = before[id(one)]
+                for lock in parts(one.call):
+                    if not isinstance(lock, Lock) or not is_quiet:
+                        continue
+                    if not any(self._ends(end, lock) for end in asked[count:]):
+                        self._acquired(lock, one)
 
-    def _acquired(self, one: Operation) -> None:
-        holder = self._holders.setdefault(one.call.key, one.call.session)
-        _require(holder == one.call.session, f"{holder!r} holds the key already: {one}")
+    def _acquired(self, lock: Lock, one: Operation) -> None:
+        holder = self._holders.setdefault(lock.key, lock.session)
+        _require(holder == lock.session, f"{holder!r} holds the key already: {one}")
 
     def _asked(self, one: Operation) -> None:
         gone = [key for key, name in self._holders.items() if self._ends(one, Lock(key, "", name))]
@@ -163,10 +168,14 @@ class Holders:
             del self._holders[key]
 
     def _could_end(self, one: Operation) -> bool:
-        return isinstance(one.call, Unlock | Delete | DeleteCas | DeleteTree | DestroySession)
+        ends = (Unlock, Delete, DeleteCas, DeleteTree, DestroySession)
+        return any(isinstance(part, ends) for part in parts(one.call))
 
     def _ends(self, one: Operation, held: Lock) -> bool:
-        match one.call:
+        return any(self._is_end(part, held) for part in parts(one.call))
+
+    def _is_end(self, part: object, held: Lock) -> bool:
+        match part:
             case Unlock(key, _value, session):
                 return (key, session) == (held.key, held.session)
             case Delete(key) | DeleteCas(key):

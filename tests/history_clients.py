@@ -11,7 +11,9 @@ from random import Random
 from typing import Protocol
 
 from history import (
+    Absent,
     Answer,
+    At,
     Call,
     Cas,
     CreateSession,
@@ -20,13 +22,16 @@ from history import (
     DeleteTree,
     DestroySession,
     Entries,
+    HeldBy,
     Lock,
+    Part,
     ReadKey,
     ReadNames,
     ReadSessions,
     ReadTree,
     RenewSession,
     Set,
+    Txn,
     Unlock,
 )
 from history_checker import Layout
@@ -78,13 +83,13 @@ def everybody() -> list[Actor]:
 
 
 class Gardener:
-    """Writes, deletes and reads the keys of a tree in every way, with indexes old and new.
+    """Writes, deletes and reads the keys of a tree in every way, with indexes old and new."""
 
-    Transactions (`/v1/txn`) on several keys of the tree belong here, as one more of its moves.
-    """
-
-    _MOVES = ("set", "cas", "delete", "delete-cas", "delete-tree", "read", "tree", "names")
-    _WEIGHTS = (5, 6, 1, 2, 1, 4, 2, 1)
+    _MOVES = ("set", "cas", "delete", "delete-cas", "delete-tree", "read", "tree", "names", "txn")
+    _WEIGHTS = (5, 6, 1, 2, 1, 4, 2, 1, 6)
+    # Of a key in a transaction.
+    _OPS = ("set", "cas", "delete", "delete-cas", "at", "absent")
+    _OP_WEIGHTS = (10, 4, 2, 1, 1, 1)
 
     def __init__(self, prefix: str, name: str) -> None:
         self._prefix = prefix
@@ -115,6 +120,33 @@ class Gardener:
                 self._look(keys, client.do(ReadTree(self._prefix)))
             case "names":
                 client.do(ReadNames(self._prefix + chance.choice(("", "a/"))))
+            case "txn":
+                client.do(self._txn(chance))
+
+    def _txn(self, chance: Random) -> Txn:
+        """Return a transaction on some of the keys; those with an index may fail."""
+        names = chance.sample(_NAMES, chance.choice((2, 2, 3)))
+        value = next(self._values)
+        ops: list[Part] = [self._op(self._prefix + name, value, chance) for name in names]
+        if chance.random() < 0.1:
+            ops.insert(0, DeleteTree(self._prefix + "a/"))
+        return Txn(tuple(ops))
+
+    def _op(self, key: str, value: str, chance: Random) -> Part:
+        (kind,) = chance.choices(self._OPS, self._OP_WEIGHTS)
+        index = self._indexes.get(key, 0)
+        match kind:
+            case "cas":
+                return Cas(key, value, index)
+            case "delete":
+                return Delete(key)
+            case "delete-cas":
+                return DeleteCas(key, index)
+            case "at" if index:
+                return At(key, index)
+            case "absent":
+                return Absent(key)
+        return Set(key, value)
 
     def _look(self, keys: list[str], entries: Entries) -> None:
         for key in keys:
@@ -140,8 +172,11 @@ class Counting:
 class Locker:
     """Competes for one lock with a session that it makes, renews, gives up, and loses to others."""
 
-    _MOVES = ("lock", "unlock", "renew", "list", "read", "set", "delete", "destroy", "destroy-any")
-    _WEIGHTS = (10, 5, 1, 2, 2, 1, 1, 1, 1)
+    _MOVES = (
+        *("lock", "unlock", "renew", "list", "read", "set", "delete", "destroy", "destroy-any"),
+        *("txn-lock", "txn-unlock", "txn-set"),
+    )
+    _WEIGHTS = (10, 5, 1, 2, 2, 1, 1, 1, 1, 2, 1, 2)
 
     def __init__(self, prefix: str, name: str) -> None:
         self._prefix = prefix
@@ -153,7 +188,9 @@ class Locker:
         self._session: str | None = None
         self._listed: list[str] = []
 
-    def act(self, client: Client, chance: Random) -> None:  # noqa: C901 - a table
+    def act(  # noqa: C901, PLR0912 - a table
+        self, client: Client, chance: Random
+    ) -> None:
         """Do one thing with its session, or make one."""
         if self._session is None:
             self._session = self._make(client, chance)
@@ -176,6 +213,12 @@ class Locker:
                 client.do(Set(self._key, value))
             case "delete":
                 client.do(Delete(self._key))
+            case "txn-lock":
+                client.do(Txn((Lock(self._key, value, session), HeldBy(self._key, session))))
+            case "txn-unlock":
+                client.do(Txn((Set(self._key, value), Unlock(self._key, value, session))))
+            case "txn-set":
+                client.do(Txn((HeldBy(self._key, session), Set(self._key, value))))
             case "destroy":
                 self._session = None
                 client.do(DestroySession(session))

@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 
 from history import (
+    Absent,
     Answer,
+    At,
     Call,
     Cas,
     CreateSession,
@@ -13,6 +15,7 @@ from history import (
     DeleteTree,
     DestroySession,
     Entries,
+    HeldBy,
     Listing,
     Lock,
     Names,
@@ -23,6 +26,7 @@ from history import (
     RenewSession,
     Seen,
     Set,
+    Txn,
     Unlock,
 )
 from linearizability import UNKNOWN, Operation
@@ -64,6 +68,11 @@ def sessions(start: float, end: float, *names: str) -> Operation:
 SET1, SET2 = Set("t/a", "1"), Set("t/a", "2")
 S1, S2 = CreateSession("t/s1"), CreateSession("t/s2", "delete")
 HELD = a("1", 3, by="t/s1", locks=1)
+# Two keys written together, and how they look.
+BOTH = Txn((SET1, Set("t/b", "1")))
+BOTH_SEEN = (a("1", 2), a("1", 2, key="t/b"))
+# The same if another key was not changed since it was seen at index 2.
+CAREFUL = Txn((Cas("t/a", "2", 2), Set("t/b", "2")))
 
 BELIEVED: dict[str, History] = {
     "nothing": [],
@@ -141,6 +150,46 @@ BELIEVED: dict[str, History] = {
         *(op(0, 1, S2), op(2, 3, Lock("t/a", "1", "t/s2")), op(4, 5, DestroySession("t/s2"))),
         *(get(6, 7), op(8, 9, RenewSession("t/s2"), NO)),
     ],
+    "a transaction is read": [op(0, 1, BOTH), tree(2, 3, *BOTH_SEEN)],
+    "a transaction is read while it runs, before and after": [
+        *(op(0, 9, BOTH), tree(1, 2), tree(3, 4, *BOTH_SEEN), tree(5, 6, *BOTH_SEEN)),
+    ],
+    "a transaction that nobody was told of": [
+        *(op(0, math.inf, BOTH, UNKNOWN), tree(1, 2), tree(3, 4, *BOTH_SEEN)),
+    ],
+    "a transaction that nobody was told of and that was not done": [
+        *(op(0, 5, BOTH, UNKNOWN), tree(6, 7), tree(8, 9)),
+    ],
+    "a transaction that came too late": [
+        *(op(0, 1, SET1), get(2, 3, a("1", 2)), op(4, 5, SET2), op(6, 7, CAREFUL, NO)),
+        tree(8, 9, a("2", 3, made=2)),
+    ],
+    "one of two transactions": [
+        *(op(0, 1, SET1), get(2, 3, a("1", 2)), op(4, 9, CAREFUL)),
+        op(4, 9, Txn((DeleteCas("t/a", 2), Delete("t/b"))), NO),
+        tree(10, 11, a("2", 3, made=2), a("2", 3, key="t/b")),
+    ],
+    "a transaction sees what it did": [
+        op(0, 1, Txn((SET1, Absent("t/a"), Delete("t/b"))), NO),
+        op(2, 3, Txn((Absent("t/a"), SET1, Delete("t/a"), Absent("t/a"), SET2))),
+        tree(4, 5, a("2", 3)),
+    ],
+    "a transaction of a tree and a key in it": [
+        *(op(0, 1, BOTH), op(2, 3, Txn((DeleteTree("t/"), Set("t/b", "2"))))),
+        tree(4, 5, a("2", 3, key="t/b")),
+    ],
+    "a transaction locks, one expects the lock, one releases": [
+        *(op(0, 1, S1), op(2, 3, Txn((Lock("t/a", "1", "t/s1"), HeldBy("t/a", "t/s1"))))),
+        *(get(4, 5, HELD), op(6, 7, Lock("t/a", "2", "t/s2"), REFUSED)),
+        op(8, 9, Txn((HeldBy("t/a", "t/s2"), Set("t/b", "3"))), NO),
+        op(10, 11, Txn((HeldBy("t/a", "t/s1"), Set("t/b", "4")))),
+        op(12, 13, Txn((Set("t/a", "5"), Unlock("t/a", "5", "t/s1")))),
+        tree(14, 15, a("5", 6, made=3), a("4", 5, key="t/b")),
+    ],
+    "a transaction of a session that is gone": [
+        op(0, 1, Txn((SET1, Lock("t/b", "1", "t/s1"))), NO),
+        tree(2, 3),
+    ],
     "a session that nobody was told of": [
         *(op(0, 5, S1, UNKNOWN), sessions(6, 7, "t/s1", "elsewhere/s1")),
         *(op(8, 9, RenewSession("t/s1")), op(10, 11, DestroySession("t/s1")), sessions(12, 13)),
@@ -197,6 +246,46 @@ DISBELIEVED: dict[str, History] = {
     "a tree that never was": [
         *(op(0, 1, SET1), op(2, 9, SET2), op(4, 5, Set("t/b", "1b"))),
         *(tree(6, 7, a("1", 2), a("1b", 3, key="t/b")), tree(8, 8.5, a("2", 4, made=2))),
+    ],
+    "half of a transaction": [op(0, 9, BOTH), tree(1, 2, BOTH_SEEN[0])],
+    "half of a transaction by two reads": [
+        *(op(0, 9, BOTH), get(1, 2, a("1", 2)), get(3, 4, key="t/b")),
+    ],
+    "half of a transaction after a kill": [
+        *(op(0, 5, BOTH, UNKNOWN), tree(6, 7, BOTH_SEEN[1])),
+    ],
+    "half of a transaction by a check-and-set": [
+        *(op(0, 9, BOTH), get(1, 2, a("1", 2)), op(3, 4, Cas("t/b", "3", 0))),
+    ],
+    "half of a transaction that takes away": [
+        *(op(0, 1, BOTH), op(2, 9, Txn((Delete("t/a"), DeleteTree("t/b"))))),
+        tree(3, 4, BOTH_SEEN[1]),
+    ],
+    "a transaction that is not there": [op(0, 1, BOTH), tree(2, 3)],
+    "what a refused transaction did": [
+        op(0, 1, Txn((SET1, Absent("t/a"))), NO),
+        tree(2, 3, a("1", 2)),
+    ],
+    "a transaction done in spite of a check": [
+        *(op(0, 1, SET1), op(2, 3, Txn((Absent("t/a"), Set("t/b", "2"))))),
+    ],
+    "a transaction done in spite of a check of what was seen": [
+        *(op(0, 1, SET1), get(2, 3, a("1", 2)), op(4, 5, SET2)),
+        op(6, 7, Txn((At("t/a", 2), Set("t/b", "3")))),
+    ],
+    "a transaction done in spite of a lock that was lost": [
+        *(op(0, 1, S1), op(2, 3, Lock("t/a", "1", "t/s1")), op(4, 5, DestroySession("t/s1"))),
+        op(6, 7, Txn((HeldBy("t/a", "t/s1"), Set("t/b", "2")))),
+    ],
+    "a transaction refused for nothing": [
+        *(op(0, 1, SET1), get(2, 3, a("1", 2)), op(4, 5, CAREFUL, NO)),
+    ],
+    "two transactions that exclude each other": [
+        *(op(0, 1, SET1), get(2, 3, a("1", 2)), op(4, 9, CAREFUL)),
+        op(4, 9, Txn((Set("t/b", "3"), Cas("t/a", "3", 2)))),
+    ],
+    "an unknown transaction done in two pieces": [
+        *(op(0, math.inf, BOTH, UNKNOWN), tree(1, 2, BOTH_SEEN[0]), tree(3, 4, *BOTH_SEEN)),
     ],
     "names of what was deleted": [
         *(op(0, 1, SET1), op(2, 3, Delete("t/a"))),

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 
 from history import (
     READS,
+    Absent,
     Answer,
+    At,
     Cas,
     CreateSession,
     Delete,
     DeleteCas,
     DeleteTree,
     DestroySession,
+    HeldBy,
     Lock,
     ReadKey,
     ReadNames,
@@ -24,6 +27,7 @@ from history import (
     RenewSession,
     Seen,
     Set,
+    Txn,
     Unlock,
 )
 from linearizability import UNKNOWN, Operation
@@ -71,14 +75,21 @@ class Group:
 
     def concerns(self, operation: Operation) -> bool:
         """Return whether an operation has to do with this group."""
-        match operation.call:
+        return self._is_about(operation.call)
+
+    def _is_about(self, call: Any) -> bool:
+        match call:
+            case Txn(ops):
+                is_about = self._is_about(ops[0])
+                assert all(self._is_about(op) == is_about for op in ops), "one group, or none"
+                return is_about
             case ReadSessions():
                 return True
             case CreateSession(name) | DestroySession(name) | RenewSession(name):
                 return name.startswith(self.prefix)
             case DeleteTree(prefix) | ReadTree(prefix) | ReadNames(prefix):
                 return self.prefix.startswith(prefix) or prefix.startswith(self.prefix)
-            case call:
+            case _:
                 return call.key in self._place
 
     def is_read(self, operation: Operation) -> bool:
@@ -91,10 +102,13 @@ class Group:
         call, outcome = operation.call, operation.outcome
         if isinstance(call, READS):
             return state if self._shows(state, call, outcome) else None
-        after, answer = _WRITES[type(call)](self, state, call)
+        after, answer = self._do(state, call)
         if outcome is UNKNOWN:
             return after if after != state else None
         return after if answer is outcome else None
+
+    def _do(self, state: State, call: Any) -> _Outcome:
+        return _WRITES[type(call)](self, state, call)
 
     # --- reads -------------------------------------------------------------------------------
 
@@ -196,6 +210,25 @@ class Group:
         new = Entry(call.value, "", old.lock_index, old.created)
         return self._put(state, call.key, new), Answer.YES
 
+    def _txn(self, state: State, call: Txn) -> _Outcome:
+        after = state
+        for op in call.ops:
+            after, answer = self._do(after, op)
+            if answer is not Answer.YES:
+                return state, Answer.NO
+        return after, Answer.YES
+
+    def _expect(self, state: State, call: At | Absent | HeldBy) -> _Outcome:
+        entry = self._entry(state, call.key)
+        match call:
+            case At(key, index):
+                holds = entry is not None and self._is_at(key, entry, index)
+            case Absent():
+                holds = entry is None
+            case HeldBy(_key, session):
+                holds = entry is not None and entry.session == session
+        return state, Answer.YES if holds else Answer.NO
+
     def _create_session(self, state: State, call: CreateSession) -> _Outcome:
         session = (call.name, call.behavior)
         return State(state.entries, state.sessions | {session}), Answer.YES
@@ -226,4 +259,8 @@ _WRITES: dict[type, Callable[[Group, State, Any], _Outcome]] = {
     Unlock: Group._unlock,
     CreateSession: Group._create_session,
     DestroySession: Group._destroy_session,
+    Txn: Group._txn,
+    At: Group._expect,
+    Absent: Group._expect,
+    HeldBy: Group._expect,
 }

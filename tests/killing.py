@@ -8,13 +8,15 @@ import itertools
 import json
 import threading
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from history import (
+    Absent,
     Answer,
+    At,
     Call,
     Cas,
     CreateSession,
@@ -23,9 +25,11 @@ from history import (
     DeleteTree,
     DestroySession,
     Entries,
+    HeldBy,
     Listing,
     Lock,
     Names,
+    Part,
     ReadKey,
     ReadNames,
     ReadSessions,
@@ -33,6 +37,7 @@ from history import (
     RenewSession,
     Seen,
     Set,
+    Txn,
     Unlock,
 )
 from linearizability import UNKNOWN, Operation
@@ -43,7 +48,21 @@ __all__ = ["Client", "Directory", "Fuse", "ServerGone"]
 # How long a blocking query waits: not long, so that some run out within a round.
 _WAIT = "50ms"
 
-_OK, _NOT_FOUND, _ERROR = 200, 404, 500
+_OK, _NOT_FOUND, _CONFLICT, _ERROR = 200, 404, 409, 500
+
+
+_VERBS = {
+    Set: "set",
+    Cas: "cas",
+    Delete: "delete",
+    DeleteCas: "delete-cas",
+    DeleteTree: "delete-tree",
+    Lock: "lock",
+    Unlock: "unlock",
+    At: "check-index",
+    Absent: "check-not-exists",
+    HeldBy: "check-session",
+}
 
 
 class ServerGone(Exception):
@@ -166,6 +185,8 @@ class Client:
                 return "PUT", f"/v1/session/destroy/{id_of(name)}", None
             case RenewSession(name):
                 return "PUT", f"/v1/session/renew/{id_of(name)}", None
+            case Txn(ops):
+                return "PUT", "/v1/txn", json.dumps(list(map(self._op, ops))).encode()
             case ReadKey(key, past):
                 return "GET", _query(f"/v1/kv/{key}", past), None
             case ReadTree(prefix, past):
@@ -174,6 +195,18 @@ class Client:
                 return "GET", _query(f"/v1/kv/{prefix}", past, keys=""), None
             case ReadSessions(past):
                 return "GET", _query("/v1/session/list", past), None
+
+    def _op(self, op: Part) -> dict[str, Any]:
+        """Return an operation of a transaction as JSON has it."""
+        name = op.prefix if isinstance(op, DeleteTree) else op.key
+        members: dict[str, Any] = {"Verb": _VERBS[type(op)], "Key": name}
+        if isinstance(op, Set | Cas | Lock | Unlock):
+            members["Value"] = b64encode(op.value.encode()).decode()
+        if isinstance(op, Cas | DeleteCas | At):
+            members["Index"] = op.index
+        if isinstance(op, Lock | Unlock | HeldBy):
+            members["Session"] = self._directory.id_of(op.session)
+        return {"KV": members}
 
     def _outcome(  # noqa: PLR0911 - a table
         self, call: Call, status: int, index: int, answer: bytes
@@ -198,6 +231,9 @@ class Client:
                 assert status == _OK, answer
                 self._directory.learn(json.loads(answer)["ID"], name)
                 return Answer.YES
+            case Txn():
+                assert status in (_OK, _CONFLICT), answer
+                return Answer.YES if status == _OK else Answer.NO
             case Lock() if status == _ERROR and answer.startswith(b"invalid session "):
                 return Answer.REFUSED
             case _:

@@ -19,7 +19,9 @@ from history import (
     ReadTree,
     Seen,
     Set,
+    Txn,
     Unlock,
+    parts,
 )
 from history_checker import Checker, Layout
 from history_checks import HistoryBroken, Holders, Indexes, Observations
@@ -69,6 +71,10 @@ SOUND: dict[str, History] = {
         *(op(0, 1, Set("a", "1")), op(0, 1, Set("b", "1"))),
         op(2, 3, ReadTree(""), entries(2, a("1", 2), a("1", 2, key="b"))),
     ],
+    "a transaction of two keys": [
+        op(0, 1, Txn((Set("a", "1"), Lock("b", "1", "s")))),
+        op(2, 3, ReadTree(""), entries(2, a("1", 2), a("1", 2, key="b", by="s"))),
+    ],
 }
 
 BROKEN: dict[str, tuple[History, str]] = {
@@ -104,6 +110,20 @@ BROKEN: dict[str, tuple[History, str]] = {
     ),
     "what nobody wrote": ([SET1, get(2, 3, a("3", 2))], "nobody wrote"),
     "what was written elsewhere": ([op(0, 1, Set("b", "1")), get(2, 3, a("1", 2))], "nobody wrote"),
+    "a transaction at two indexes": (
+        [
+            op(0, 1, Txn((Set("a", "1"), Set("b", "1")))),
+            *(get(2, 3, a("1", 2)), get(4, 5, a("1", 3, made=2))),
+        ],
+        "what was done once at 2 is there again",
+    ),
+    "an index that was out before a transaction": (
+        [
+            *(get(0, 1, index=5), op(2, 3, Txn((Delete("a"), Set("b", "1"))))),
+            op(4, 5, ReadTree("b"), entries(5, a("1", 5, key="b"))),
+        ],
+        "index 5 was out before this was written",
+    ),
     "newer than its answer": ([SET1, get(2, 3, a("1", 3), index=2)], "is newer than its answer"),
     "changed before it was made": ([SET1, get(2, 3, a("1", 2, made=3))], "made after it was"),
 }
@@ -140,6 +160,8 @@ HOLD_1, HOLD_2 = op(0, 1, Lock("a", "1", "s1")), op(8, 9, Lock("a", "2", "s2"))
         [op(2, math.inf, Unlock("a", "3", "s1"), UNKNOWN)],
         [op(2, 3, DestroySession("s1"))],
         [op(2, 3, Delete("a"))],
+        [op(2, 3, Txn((Set("b", "3"), Unlock("a", "3", "s1"))))],
+        [op(2, 3, Txn((Delete("a"), Set("b", "3"))), Answer.NO)],
         # It may have ended before it was told that it holds.
         [op(0.5, 3, DestroySession("s1"))],
     ],
@@ -159,6 +181,8 @@ def test_a_lock_that_was_given_up(between: History) -> None:
         [op(2, 3, DestroySession("s2"))],
         [op(2, 3, Delete("b"))],
         [op(2, 3, Set("a", "3"))],
+        [op(2, 3, Txn((Set("a", "3"), Delete("b"))))],
+        [op(2, 3, Txn((Unlock("a", "3", "s3"), Lock("b", "3", "s3"))), Answer.NO)],
     ],
 )
 def test_two_holders(between: History) -> None:
@@ -169,6 +193,26 @@ def test_two_holders(between: History) -> None:
     holders.check([HOLD_1, *between])
     with pytest.raises(HistoryBroken):
         holders.check([HOLD_2])
+
+
+@pytest.mark.parametrize(
+    "first", [HOLD_1, op(0, 1, Txn((Set("b", "1"), Lock("a", "1", "s1"))))], ids=str
+)
+@pytest.mark.parametrize(
+    "second", [HOLD_2, op(8, 9, Txn((Lock("a", "2", "s2"), Set("b", "2"))))], ids=str
+)
+def test_two_holders_by_transactions(first: Operation, second: Operation) -> None:
+    """A lock in a transaction is a lock, if the transaction was done."""
+    with pytest.raises(HistoryBroken, match="'s1' holds the key already"):
+        Holders().check([first, second])
+    Holders().check([first, op(8, 9, second.call, Answer.NO)])
+
+
+def test_parts() -> None:
+    """A transaction has its operations, any other call is one."""
+    ops = (Set("a", "1"), Delete("b"))
+    assert parts(Txn(ops)) == ops
+    assert parts(ops[0]) == ops[:1]
 
 
 STEP = Cas("counter", "1 x", 0)

@@ -27,6 +27,9 @@ from kvstore.cli.past import (
 from kvstore.journal.disk import Folder
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     CreateSession,
     CreateStore,
@@ -34,9 +37,14 @@ from kvstore.state.command import (
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 
@@ -149,7 +157,7 @@ def _newest_steps(
 
 
 def _wanted(key: str | None, prefix: str | None) -> "Callable[[Step], bool]":
-    from kvstore.maintenance.history import named_key  # noqa: PLC0415 - slow to load
+    from kvstore.maintenance.history import keys_named  # noqa: PLC0415 - slow to load
 
     if key is None and prefix is None:
         return lambda _: True
@@ -159,8 +167,8 @@ def _wanted(key: str | None, prefix: str | None) -> "Callable[[Step], bool]":
         return one == name if key is not None else one.startswith(name)
 
     def wanted(step: "Step") -> bool:
-        named = named_key(step.record.command)
-        return (named is not None and fits(named)) or any(map(fits, step.applied.changed_keys))
+        named = keys_named(step.record.command)
+        return any(map(fits, (*named, *step.applied.changed_keys)))
 
     return wanted
 
@@ -170,7 +178,7 @@ def _typed(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-_NAMES: dict[type[Command], str] = {
+_NAMES: dict[type[Command | TxnOp], str] = {
     CreateStore: "create store",
     SetKey: "set",
     CasKey: "check-and-set",
@@ -182,6 +190,13 @@ _NAMES: dict[type[Command], str] = {
     CreateSession: "create session",
     DestroySession: "destroy session",
     RestoreStore: "restore",
+    Txn: "transaction",
+    GetKey: "get",
+    GetTree: "get tree",
+    CheckIndex: "check index",
+    CheckSession: "check session",
+    CheckNotExists: "check not exists",
+    ImpossibleOp: "unknown operation",
 }
 
 
@@ -190,6 +205,8 @@ def _step_row(one: "Step") -> list[object]:
     value = getattr(command, "value", None)
     if isinstance(command, RestoreStore):
         told = f"{len(command.entries)} keys, {len(command.sessions)} sessions"
+    elif isinstance(command, Txn):
+        told = f"{len(command.ops)} operations"
     else:
         told = "" if value is None else shown_value(value)
     name = _name_of(command)
@@ -206,30 +223,37 @@ def _step_row(one: "Step") -> list[object]:
 
 def _step_json(one: "Step") -> dict[str, Any]:
     command = one.record.command
-    value: bytes | None = getattr(command, "value", None)
     return {
         "index": one.record.index,
         "time": json_time(one.record.written_ms),
-        "command": _NAMES[type(command)],
-        **bytes_fields("key", _name_of(command)),
-        "value_bytes": None if value is None else len(value),
-        "value_base64": None if value is None else b64encode(value).decode("ascii"),
-        "flags": getattr(command, "flags", None),
-        "session": _session_of(command),
+        **_asked_json(command),
+        "operations": list(map(_asked_json, command.ops)) if isinstance(command, Txn) else None,
         "outcome": _outcome(one),
         "reason": _reason(one) or None,
         "changed_keys": len(one.applied.changed_keys),
     }
 
 
-def _name_of(command: Command) -> bytes | None:
+def _asked_json(command: Command | TxnOp) -> dict[str, Any]:
+    value: bytes | None = getattr(command, "value", None)
+    return {
+        "command": _NAMES[type(command)],
+        **bytes_fields("key", _name_of(command)),
+        "value_bytes": None if value is None else len(value),
+        "value_base64": None if value is None else b64encode(value).decode("ascii"),
+        "flags": getattr(command, "flags", None),
+        "session": _session_of(command),
+    }
+
+
+def _name_of(command: Command | TxnOp) -> bytes | None:
     """Return the key or the prefix that a command names."""
     name: bytes | None = getattr(command, "key", getattr(command, "prefix", None))
     return name
 
 
-def _session_of(command: Command) -> str | None:
-    if isinstance(command, LockKey | UnlockKey):
+def _session_of(command: Command | TxnOp) -> str | None:
+    if isinstance(command, LockKey | UnlockKey | CheckSession):
         return shown(_typed(command.session))
     return (
         shown(_typed(command.id)) if isinstance(command, CreateSession | DestroySession) else None
@@ -250,8 +274,11 @@ def _reason(one: "Step") -> str:
     if applied.refusal is not None:
         return shown(_typed(str(applied.refusal)))
     if applied.done:
-        is_many = isinstance(command, DeleteTree | DestroySession | RestoreStore)
+        is_many = isinstance(command, DeleteTree | DestroySession | RestoreStore | Txn)
         return f"{len(applied.changed_keys)} keys" if is_many and applied.changed_keys else ""
+    if applied.txn is not None:
+        first = applied.txn.failures[0]
+        return f"operation {first.position + 1} failed: {_NAMES[type(first.op)]}"
     if isinstance(command, CasKey | DeleteKeyCas):
         was = "it was absent" if before is None else f"it was at {before.modify_index}"
         return f"expected at {command.cas_index}, {was}"

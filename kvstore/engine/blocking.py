@@ -26,7 +26,7 @@ _JITTER_FRACTION = 16
 class Parked(Generic[T]):
     """One read that waits; made by `Parking.read`, ends by itself or by `cancel`."""
 
-    __slots__ = ("_done", "_last", "_min_index", "_parking", "_query", "_scope", "_timer")
+    __slots__ = ("_done", "_index", "_last", "_min_index", "_parking", "_query", "_scope", "_timer")
 
     def __init__(
         self,
@@ -34,14 +34,18 @@ class Parked(Generic[T]):
         query: Callable[[], Read[T]],
         scope: Scope,
         min_index: int,
-        last: Read[T],
+        index: int,
     ) -> None:
         self._parking = parking
         self._query = query
         self._scope = scope
         self._min_index = min_index
-        # What the query gave when it was last run: the answer if the time runs out (B4).
-        self._last = last
+        # The index that the query gave when it was last run: that of the answer if the time runs
+        # out (B4). What it read is not kept: thousands of watchers of a large tree would each
+        # keep a list of it.
+        self._index = index
+        # What there was when the time ran out; set by `finish`.
+        self._last: Read[T] | None = None
         # Set by `on_done`, called once.
         self._done: Callable[[Read[T]], None] | None = None
         # Set by `start`.
@@ -58,16 +62,28 @@ class Parked(Generic[T]):
 
     def fire(self) -> None:
         """Look again; a change that leaves the index at or below the client's is no answer (B2)."""
-        self._last = self._query()
-        if self._last.index > self._min_index:
-            self.finish()
+        read = self._query()
+        self._index = read.index
+        if read.index > self._min_index:
+            self._end(read)
 
     def finish(self) -> None:
-        """Answer now with what was last read."""
+        """Answer now with what is there; nothing of it has changed since it was last read."""
+        self._last = Read(self._index, self._query().value)
+        self._end(self._last)
+
+    def look(self) -> Read[T]:
+        """Return the answer some time after the end: what is there now, unless the time ran out.
+
+        An answer with the old index must not show what was written since.
+        """
+        return self._query() if self._last is None else self._last
+
+    def _end(self, read: Read[T]) -> None:
         done = self._done
         self.cancel()
         if done is not None:
-            done(self._last)
+            done(read)
 
     def cancel(self) -> None:
         """Leave without an answer and leave nothing behind; a second call does nothing."""
@@ -107,7 +123,7 @@ class Parking:
         read = query()
         if min_index == 0 or read.index > min_index or self._closed:
             return read
-        parked = Parked(self, query, scope, min_index, read)
+        parked = Parked(self, query, scope, min_index, read.index)
         self._parked[parked] = None
         parked.start(self._watch, self._clock, self._limit_s(wait_s))
         return parked

@@ -18,12 +18,12 @@ from kvstore.engine.admission import SessionRequest, SessionRules
 from kvstore.engine.blocking import Parked, Parking
 from kvstore.engine.expiry import Expiry
 from kvstore.engine.lock_delay import LockDelays
-from kvstore.engine.watch import Scope, Watch
+from kvstore.engine.watch import CATALOG, Scope, Watch
 from kvstore.engine.writer import Writer
 from kvstore.errors import JournalUnwritable, KVStoreError
 from kvstore.journal.journal import Journal
-from kvstore.state.applied import Applied, Read
-from kvstore.state.command import CasKey, Command, CreateStore, DestroySession
+from kvstore.state.applied import Applied, OpFailure, Read
+from kvstore.state.command import CasKey, Command, CreateStore, DestroySession, TxnOp
 from kvstore.state.entry import Session
 from kvstore.state.store import State
 
@@ -105,12 +105,16 @@ class Engine:
             self._look_for_lost_data(command.cas_index)
         return self._writer.submit(command)
 
+    def lock_delayed(self, ops: Iterable[tuple[int, TxnOp]]) -> tuple[OpFailure, ...]:
+        """Return the failures that lock-delay would cause now; see `Writer.lock_delayed`."""
+        return self._writer.lock_delayed(ops)
+
     def create_session(self, request: SessionRequest) -> asyncio.Future[Applied]:
         """Queue the making of a session; its outcome's `created` has the id.
 
-        Raises InvalidSession, and what `submit` raises.
+        Raises InvalidSession, TooManySessions, and what `submit` raises.
         """
-        return self._writer.submit(self._rules.admit(request))
+        return self._writer.submit(self._rules.admit(request, self._state.session_count))
 
     def renew_session(self, session_id: str) -> Session | None:
         """Give a session its full time again; None when it is unknown or its time is up.
@@ -129,7 +133,8 @@ class Engine:
 
         See `Parking.read`. The caller must take up a Parked with `on_done`, or `cancel` it.
         """
-        self._look_for_lost_data(min_index)
+        if scope is not CATALOG:  # whose index is not the store's
+            self._look_for_lost_data(min_index)
         return self._parking.read(query, scope, min_index, wait_s)
 
     async def wait_failed(self) -> None:

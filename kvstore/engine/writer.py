@@ -6,14 +6,14 @@ Whatever waits when a sync ends is the next batch: one write and one sync for al
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kvstore.clock import Clock
 from kvstore.engine.lock_delay import LockDelays
 from kvstore.errors import JournalUnwritable, KVStoreError, NoRoom, Overloaded, Stopping
 from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, Journal
-from kvstore.state.applied import Applied
+from kvstore.state.applied import Applied, OpFailure, TxnOutcome
 from kvstore.state.command import (
     CasKey,
     Command,
@@ -22,7 +22,8 @@ from kvstore.state.command import (
     LockKey,
     RestoreStore,
     SetKey,
-    UnlockKey,
+    Txn,
+    TxnOp,
 )
 from kvstore.state.store import State
 
@@ -34,9 +35,10 @@ log = logging.getLogger(__name__)
 # flood. The largest values allowed are half a megabyte, hence the second bound.
 QUEUE_COMMANDS_MAX = 16_384
 QUEUE_BYTES_MAX = 256 * 1024 * 1024
-_WITH_VALUE = (SetKey, CasKey, LockKey, UnlockKey)
 # Not taken when there is no room; what deletes or releases is, since it is the way out.
-_GROWING = frozenset({SetKey, CasKey, LockKey, CreateSession, RestoreStore})
+_GROWING: frozenset[type[Command | TxnOp]] = frozenset(
+    {SetKey, CasKey, LockKey, CreateSession, RestoreStore}
+)
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class Writer:
         full = self._queue and self._queued_bytes + size_bytes > QUEUE_BYTES_MAX
         if full or len(self._queue) >= QUEUE_COMMANDS_MAX:
             raise Overloaded(QUEUE_COMMANDS_MAX)
-        if type(command) in _GROWING:
+        if _grows(command):
             shortage = self._journal.full
             if shortage is not None:
                 raise NoRoom(shortage)
@@ -140,17 +142,28 @@ class Writer:
         session_ends = False
         while self._queue and len(batch) < BATCH_COMMANDS_MAX and size_bytes < BATCH_BYTES_MAX:
             command = self._queue[0].command
-            if isinstance(command, LockKey) and session_ends:
+            locks = _locks(command)
+            if locks and session_ends:
                 break
             submission = self._queue.popleft()
             self._queued_bytes -= submission.size_bytes
-            if isinstance(command, LockKey) and self._lock_delays.covers(command.key):
-                _answer(submission, Applied(self._state.last_index, done=False))
+            delayed = self.lock_delayed(locks) if locks else ()
+            if delayed:
+                outcome = TxnOutcome(failures=delayed) if isinstance(command, Txn) else None
+                _answer(submission, Applied(self._state.last_index, done=False, txn=outcome))
                 continue
             session_ends = session_ends or isinstance(command, DestroySession)
             size_bytes += submission.size_bytes
             batch.append(submission)
         return batch
+
+    def lock_delayed(self, ops: Iterable[tuple[int, TxnOp]]) -> tuple[OpFailure, ...]:
+        """Return the failures of those operations that lock a key under lock-delay."""
+        return tuple(
+            OpFailure(position, op, lock_delayed=True)
+            for position, op in ops
+            if isinstance(op, LockKey) and self._lock_delays.covers(op.key)
+        )
 
     async def _write(self, batch: list[_Submission]) -> None:
         commands = [submission.command for submission in batch]
@@ -181,8 +194,29 @@ def _answer(submission: _Submission, applied: Applied) -> None:
         submission.future.set_result(applied)
 
 
-def _size(command: Command) -> int:
-    """Return about how much memory a queued command holds; those without a value hold little."""
+def _grows(command: Command) -> bool:
+    """Return whether a command may add data."""
+    if type(command) is Txn:
+        return any(type(op) in _GROWING for op in command.ops)
+    return type(command) in _GROWING
+
+
+def _locks(command: Command) -> tuple[tuple[int, TxnOp], ...]:
+    """Return the operations of a command that lock a key, with their places in it."""
+    if isinstance(command, LockKey):
+        return ((0, command),)
+    if isinstance(command, Txn):
+        return tuple((n, op) for n, op in enumerate(command.ops) if isinstance(op, LockKey))
+    return ()
+
+
+def _size(command: Command | TxnOp) -> int:
+    """Return about how much memory a queued command holds: its names, values and other texts."""
+    if isinstance(command, SetKey | CasKey):  # most of them, and this runs for each
+        return len(command.key) + len(command.value)
     if isinstance(command, RestoreStore):
         return sum(len(entry.key) + len(entry.value) for entry in command.entries)
-    return len(command.value) if isinstance(command, _WITH_VALUE) else 0
+    if isinstance(command, Txn):
+        return sum(map(_size, command.ops))
+    fields = (getattr(command, name) for name in command.__slots__)
+    return sum(len(one) for one in fields if isinstance(one, bytes | str))

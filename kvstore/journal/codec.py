@@ -11,6 +11,9 @@ import msgpack
 
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     CreateSession,
     CreateStore,
@@ -18,9 +21,14 @@ from kvstore.state.command import (
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, ServiceCheck, Session
@@ -95,8 +103,13 @@ def entry_fields(one: Entry) -> tuple[Any, ...]:
     )
 
 
+def _pack(one: Command | TxnOp) -> tuple[Any, ...]:
+    opcode, fields = _ENCODE[type(one)]
+    return (opcode, *fields(one))
+
+
 # Any: each function takes the class it is listed under.
-_ENCODE: dict[type[Command], tuple[int, Callable[[Any], tuple[Any, ...]]]] = {
+_ENCODE: dict[type[Command | TxnOp], tuple[int, Callable[[Any], tuple[Any, ...]]]] = {
     CreateStore: (1, lambda c: (c.store_id,)),
     SetKey: (2, lambda c: (c.key, c.value, c.flags)),
     CasKey: (3, lambda c: (c.key, c.value, c.flags, c.cas_index, c.adopt_lost)),
@@ -111,10 +124,18 @@ _ENCODE: dict[type[Command], tuple[int, Callable[[Any], tuple[Any, ...]]]] = {
         11,
         lambda c: (list(map(session_fields, c.sessions)), list(map(entry_fields, c.entries))),
     ),
+    Txn: (12, lambda c: (list(map(_pack, c.ops)),)),
+    # Only inside a transaction, beside 2 to 8.
+    GetKey: (13, lambda c: (c.key, c.or_empty)),
+    GetTree: (14, lambda c: (c.prefix,)),
+    CheckIndex: (15, lambda c: (c.key, c.index)),
+    CheckSession: (16, lambda c: (c.key, c.session)),
+    CheckNotExists: (17, lambda c: (c.key,)),
+    ImpossibleOp: (18, lambda c: (c.why,)),
 }
 
-_DECODE: dict[int, Callable[[list[Any]], Command]] = {
-    1: lambda fields: CreateStore(*fields),
+# Writes of keys: commands, and operations of a transaction too.
+_DECODE_WRITE: dict[int, Callable[[list[Any]], Any]] = {
     2: lambda fields: SetKey(*fields),
     3: lambda fields: CasKey(*fields),
     4: lambda fields: DeleteKey(*fields),
@@ -122,12 +143,33 @@ _DECODE: dict[int, Callable[[list[Any]], Command]] = {
     6: lambda fields: DeleteTree(*fields),
     7: lambda fields: LockKey(*fields),
     8: lambda fields: UnlockKey(*fields),
+}
+_DECODE_OP: dict[int, Callable[[list[Any]], TxnOp]] = {
+    **_DECODE_WRITE,
+    13: lambda fields: GetKey(*fields),
+    14: lambda fields: GetTree(*fields),
+    15: lambda fields: CheckIndex(*fields),
+    16: lambda fields: CheckSession(*fields),
+    17: lambda fields: CheckNotExists(*fields),
+    18: lambda fields: ImpossibleOp(*fields),
+}
+_DECODE: dict[int, Callable[[list[Any]], Command]] = {
+    **_DECODE_WRITE,
+    1: lambda fields: CreateStore(*fields),
     9: lambda fields: CreateSession(*_session_values(fields)),
     10: lambda fields: DestroySession(*fields),
-    11: lambda fields: RestoreStore(
-        tuple(map(session_of, fields[0])), tuple(Entry(*one) for one in fields[1])
-    ),
+    11: lambda fields: _restore_of(*fields),
+    12: lambda fields: _txn_of(*fields),
 }
+
+
+def _restore_of(sessions: list[Any], entries: list[Any]) -> RestoreStore:
+    return RestoreStore(tuple(map(session_of, sessions)), tuple(Entry(*one) for one in entries))
+
+
+def _txn_of(ops: list[Any]) -> Txn:
+    return Txn(tuple(_DECODE_OP[opcode](fields) for opcode, *fields in ops))
+
 
 # Session names, nodes and TTLs are text from clients that may hold undecodable bytes; keys and
 # values are bytes. `surrogateescape` brings both back as they came.
@@ -136,8 +178,7 @@ _UNICODE_ERRORS = "surrogateescape"
 
 def encode_commands(commands: Sequence[Command]) -> bytes:
     """Return the body of a batch: a msgpack array of commands."""
-    packed = [(opcode, *fields(one)) for one in commands for opcode, fields in [_ENCODE[type(one)]]]
-    body: bytes = msgpack.packb(packed, unicode_errors=_UNICODE_ERRORS)
+    body: bytes = msgpack.packb(list(map(_pack, commands)), unicode_errors=_UNICODE_ERRORS)
     return body
 
 

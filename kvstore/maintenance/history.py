@@ -13,22 +13,31 @@ from kvstore.maintenance.rebuild import begun_with
 from kvstore.state.applied import Applied
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry
 from kvstore.state.store import State
 
-__all__ = ["Change", "KeyHistory", "Step", "key_history", "named_key", "steps"]
+__all__ = ["Change", "KeyHistory", "Step", "key_history", "keys_named", "named_key", "steps"]
 
 Progress = Callable[[int], None]
+
+_WRITES_OF_A_KEY = (SetKey, CasKey, DeleteKey, DeleteKeyCas, LockKey, UnlockKey)
+_ABOUT_A_KEY = (*_WRITES_OF_A_KEY, GetKey, CheckIndex, CheckSession, CheckNotExists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +72,15 @@ class KeyHistory:
     changes: list[Change]
 
 
-def named_key(command: Command) -> bytes | None:
-    """Return the key that a command is about; None for one that names none."""
-    if isinstance(command, SetKey | CasKey | DeleteKey | DeleteKeyCas | LockKey | UnlockKey):
-        return command.key
-    return None
+def keys_named(command: Command) -> set[bytes]:
+    """Return the keys that a command writes, reads or checks by name; a prefix is none."""
+    ops = command.ops if isinstance(command, Txn) else (command,)
+    return {op.key for op in ops if isinstance(op, _ABOUT_A_KEY)}
+
+
+def named_key(command: Command | TxnOp) -> bytes | None:
+    """Return the key that a write is about; None for one that names none, or more than one."""
+    return command.key if isinstance(command, _WRITES_OF_A_KEY) else None
 
 
 def steps(
@@ -119,7 +132,7 @@ def _changes(
         applied = state.apply(record.index, record.command)
         if key in applied.changed_keys:
             entry = state.get(key).value
-            what = _what_happened(record.command, entry)
+            what = _what_happened(record.command, key, entry)
             yield Change(record.index, record.written_ms, what, entry)
 
 
@@ -130,7 +143,7 @@ def _loaded(
     return begun_with(reader.base()), reader
 
 
-_WHAT: dict[type[Command], str] = {
+_WHAT: dict[type[Command | TxnOp], str] = {
     SetKey: "set",
     CasKey: "check-and-set",
     DeleteKey: "delete",
@@ -141,10 +154,18 @@ _WHAT: dict[type[Command], str] = {
 }
 
 
-def _what_happened(command: Command, entry: Entry | None) -> str:
+def _what_happened(command: Command, key: bytes, entry: Entry | None) -> str:
     """Say what a command did to a key, of which `entry` is left."""
+    if isinstance(command, Txn):
+        last = next(op for op in reversed(command.ops) if _concerns(op, key))
+        return f"{_WHAT[type(last)]} in a transaction"
     if isinstance(command, DestroySession):
         return "deleted: its session ended" if entry is None else "released: its session ended"
     if isinstance(command, RestoreStore):
         return "deleted by a restore" if entry is None else "restored"
     return _WHAT[type(command)]
+
+
+def _concerns(op: TxnOp, key: bytes) -> bool:
+    """Return whether an operation of a transaction may change a key."""
+    return named_key(op) == key or (isinstance(op, DeleteTree) and key.startswith(op.prefix))

@@ -4,11 +4,47 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kvstore.errors import RequestError
-from kvstore.state.entry import Session
+from kvstore.state.command import TxnOp
+from kvstore.state.entry import Entry, Session
 
-__all__ = ["Applied", "Read"]
+__all__ = ["Applied", "OpFailure", "OpResult", "Read", "TxnOutcome"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OpResult:
+    """What an operation of a transaction has to show."""
+
+    # None for an absent key that was read all the same.
+    entry: Entry | None
+    key: bytes
+    # Whether the client sees the value: of what it read, not of what it wrote.
+    with_value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpFailure:
+    """An operation of a transaction that could not be done."""
+
+    # Its place in the transaction, from 0.
+    position: int
+    op: TxnOp
+    # The entry that a read or a check met; None when there was none, and for a write.
+    met: Entry | None = None
+    # Why the operation makes no sense in this state.
+    refusal: RequestError | None = None
+    # Whether the key could not be locked yet.
+    lock_delayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TxnOutcome:
+    """What came of a transaction: results, or failures if there was one."""
+
+    # In order of the operations; several have none, `GetTree` has many.
+    results: tuple[OpResult, ...] = ()
+    failures: tuple[OpFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +65,8 @@ class Applied:
     destroyed: Session | None = None
     # Whether the whole store was restored, so that any session may be another one now.
     restored: bool = False
+    # What came of each operation, when the command was a transaction.
+    txn: TxnOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)

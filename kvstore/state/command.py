@@ -3,8 +3,8 @@
 Whatever depends on a clock or on chance (a session's id, its TTL in nanoseconds) was decided
 before a command is made.
 
-Adding a command: here, its function in `kv.py`, `session.py` or `restore.py`, the table in
-`store.py`, the opcode in `journal/codec.py`, and docs/journal-format.md.
+Adding a command: here, its function in a module of its own noun, the table in `store.py`, the
+opcode in `journal/codec.py`, and docs/journal-format.md.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ from kvstore.state.entry import Behavior, Entry, ServiceCheck, Session
 
 __all__ = [
     "CasKey",
+    "CheckIndex",
+    "CheckNotExists",
+    "CheckSession",
     "Command",
     "CreateSession",
     "CreateStore",
@@ -20,9 +23,14 @@ __all__ = [
     "DeleteKeyCas",
     "DeleteTree",
     "DestroySession",
+    "GetKey",
+    "GetTree",
+    "ImpossibleOp",
     "LockKey",
     "RestoreStore",
     "SetKey",
+    "Txn",
+    "TxnOp",
     "UnlockKey",
 ]
 
@@ -135,6 +143,75 @@ class RestoreStore:
     entries: tuple[Entry, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class GetKey:
+    """In a transaction: read a key; fails when it is absent, unless `or_empty`."""
+
+    key: bytes
+    or_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GetTree:
+    """In a transaction: read every key that starts with `prefix`; none is fine."""
+
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIndex:
+    """In a transaction: fail unless the key is there with this modify_index."""
+
+    key: bytes
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSession:
+    """In a transaction: fail unless the key is there and held by this session; "" is unlocked."""
+
+    key: bytes
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNotExists:
+    """In a transaction: fail unless the key is absent."""
+
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ImpossibleOp:
+    """In a transaction: fail, whatever the store holds; `why` is for people."""
+
+    why: str
+
+
+TxnOp = (
+    SetKey
+    | CasKey
+    | DeleteKey
+    | DeleteKeyCas
+    | DeleteTree
+    | LockKey
+    | UnlockKey
+    | GetKey
+    | GetTree
+    | CheckIndex
+    | CheckSession
+    | CheckNotExists
+    | ImpossibleOp
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Txn:
+    """Run operations in order, each seeing what those before it did; all of them or none."""
+
+    ops: tuple[TxnOp, ...]
+
+
 Command = (
     CreateStore
     | SetKey
@@ -147,4 +224,5 @@ Command = (
     | CreateSession
     | DestroySession
     | RestoreStore
+    | Txn
 )

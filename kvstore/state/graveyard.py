@@ -19,7 +19,8 @@ index from lost data: bounded by count, and the index never drops.
 Knows nothing of entries, sessions or time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from sortedcontainers import SortedDict
 
@@ -46,17 +47,25 @@ class Graveyard:
         self._gone_with_tree: SortedDict[bytes, int] = SortedDict()
         # The largest index among the forgotten tombstones; 0 while none was forgotten.
         self.floor = 0
+        # Burials that wait for the end of a transaction; None outside of one.
+        self._held: list[Callable[[], None]] | None = None
 
     def __len__(self) -> int:
         return len(self._tombstones) + len(self._gone_with_tree)
 
     def bury(self, key: bytes, index: int) -> None:
         """Remember that `key` was deleted at `index`."""
+        if self._held is not None:
+            self._held.append(partial(self.bury, key, index))
+            return
         self._tombstones[key] = index
         self._forget_if_full()
 
     def bury_tree(self, prefix: bytes, keys: Iterable[bytes], index: int) -> None:
         """Remember that `keys`, which is all there was under `prefix`, were deleted at `index`."""
+        if self._held is not None:
+            self._held.append(partial(self.bury_tree, prefix, keys, index))
+            return
         if prefix:
             self._tombstones[prefix] = index
         self._gone_with_tree.update((key, index) for key in keys)
@@ -71,6 +80,20 @@ class Graveyard:
         """
         latest = _newest(self._tombstones, prefix)
         return latest and max(latest, _newest(self._gone_with_tree, prefix))
+
+    def hold(self) -> None:
+        """Put off all burials until `release` or `drop_held`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Do what was put off, in its order."""
+        held, self._held = self._held or [], None
+        for bury in held:
+            bury()
+
+    def drop_held(self) -> None:
+        """Forget what was put off."""
+        self._held = None
 
     def tombstones(self) -> list[Tombstone]:
         """Return all tombstones."""

@@ -18,7 +18,7 @@ from kvstore.state.command import (
     UnlockKey,
 )
 from kvstore.state.entry import Entry
-from kvstore.state.prefix import prefix_end
+from kvstore.state.prefix import cut_names, prefix_end
 from kvstore.state.session_id import parse_session_id
 from kvstore.state.tables import Tables
 
@@ -221,16 +221,7 @@ def keys(tables: Tables, prefix: bytes, separator: bytes) -> Read[list[bytes]]:
     """
     entries = _under(tables, prefix)
     index = _tree_index(tables, prefix, entries)
-    if not separator:
-        return Read(index, [entry.key for entry in entries])
-    start = len(prefix)
-    names: list[bytes] = []
-    for entry in entries:
-        cut = entry.key.find(separator, start)
-        name = entry.key if cut < 0 else entry.key[: cut + len(separator)]
-        if not names or names[-1] != name:
-            names.append(name)
-    return Read(index, names)
+    return Read(index, cut_names((entry.key for entry in entries), prefix, separator))
 
 
 def _under(tables: Tables, prefix: bytes) -> list[Entry]:

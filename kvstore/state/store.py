@@ -3,12 +3,12 @@
 Knows nothing of HTTP, of files, of waiting, or of what time it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kvstore.errors import InvariantBroken
-from kvstore.state import kv, restore, session
-from kvstore.state.applied import Applied, Read
+from kvstore.state import kv, restore, session, txn
+from kvstore.state.applied import Applied, Read, TxnOutcome
 from kvstore.state.command import (
     CasKey,
     Command,
@@ -21,6 +21,8 @@ from kvstore.state.command import (
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, Session
@@ -49,6 +51,7 @@ _APPLY: dict[type[Command], Callable[[Tables, int, Any], Applied]] = {
     CreateSession: session.create_session,
     DestroySession: session.destroy_session,
     RestoreStore: restore.restore_store,
+    Txn: txn.run_txn,
 }
 
 
@@ -140,6 +143,10 @@ class State:
     def keys(self, prefix: bytes, separator: bytes = b"") -> Read[list[bytes]]:
         """List keys under a prefix; see `kv.keys`."""
         return kv.keys(self._tables, prefix, separator)
+
+    def read_txn(self, ops: Iterable[TxnOp]) -> TxnOutcome:
+        """Run a transaction that only reads; see `txn.read_txn`."""
+        return txn.read_txn(self._tables, ops)
 
     def get_session(self, session_id: str) -> Read[list[Session]]:
         """Read one session; see `session.get_session`."""

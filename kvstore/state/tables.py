@@ -18,8 +18,17 @@ __all__ = ["Tables"]
 
 
 @dataclass(slots=True)
+class _Undo:
+    """How things were when a transaction began."""
+
+    kv_index: int
+    # Each change's key and what was there before it, in order; None for nothing.
+    changes: list[tuple[bytes, Entry | None]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Tables:
-    """Everything a store holds; only `kv.py` and `session.py` change it."""
+    """Everything a store holds; only the modules of commands change it."""
 
     # By key, in the order of its bytes.
     entries: SortedDict[bytes, Entry] = field(default_factory=SortedDict)
@@ -36,9 +45,13 @@ class Tables:
     kv_index: int = 0
     # Index of the last command that made or destroyed a session.
     session_index: int = 0
+    # What to put back if the transaction under way fails; None outside of one.
+    _undo: _Undo | None = None
 
     def put(self, old: Entry | None, new: Entry) -> None:
         """Store `new` in the place of `old` (None when the key is absent)."""
+        if self._undo is not None:
+            self._undo.changes.append((new.key, old))
         if old is not None and old.session and old.session != new.session:
             self._drop_hold(old)
         if new.session and (old is None or old.session != new.session):
@@ -48,10 +61,38 @@ class Tables:
 
     def remove(self, entry: Entry, index: int) -> None:
         """Take out an entry that is there; leaves no tombstone, the caller does."""
+        if self._undo is not None:
+            self._undo.changes.append((entry.key, entry))
         if entry.session:
             self._drop_hold(entry)
         del self.entries[entry.key]
         self.kv_index = index
+
+    def begin(self) -> None:
+        """Begin a transaction of entries: what follows is kept by `commit`, undone by `roll_back`.
+
+        Tombstones are made by `commit` only. Sessions must not change meanwhile.
+        """
+        self._undo = _Undo(self.kv_index)
+        self.graveyard.hold()
+
+    def commit(self) -> None:
+        """End the transaction and keep what it did."""
+        self._undo = None
+        self.graveyard.release()
+
+    def roll_back(self) -> None:
+        """End the transaction and leave everything as it was before. O(changes)."""
+        assert self._undo is not None
+        undo, self._undo = self._undo, None
+        for key, old in reversed(undo.changes):
+            current = self.entries.get(key)
+            if old is not None:
+                self.put(current, old)
+            elif current is not None:
+                self.remove(current, undo.kv_index)
+        self.kv_index = undo.kv_index
+        self.graveyard.drop_held()
 
     def _drop_hold(self, entry: Entry) -> None:
         owner = parse_session_id(entry.session)

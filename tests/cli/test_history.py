@@ -1,5 +1,6 @@
 """`kvstore log` and `kvstore history`: what they show and what they leave out."""
 
+import asyncio
 import json
 import re
 from base64 import b64decode
@@ -7,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from maintenance.stories import SESSION, STORY, ms_of
+from maintenance.stories import SESSION, STORY, grow, ms_of
 from maintenance.test_point import forget
 from running import Launch
 
 from kvstore.cli.past import shown_time
 from kvstore.journal.disk import Folder
+from kvstore.state.command import (
+    CheckIndex,
+    CheckSession,
+    CreateStore,
+    DeleteTree,
+    GetTree,
+    ImpossibleOp,
+    LockKey,
+    SetKey,
+    Txn,
+)
 
 from .commands import folder_of, kvstore, parsed
 
@@ -59,6 +71,61 @@ def test_json_lines(folder: Path) -> None:
     assert b64decode(odd["value_base64"]) == b"\xfe" * 50
     assert (odd["value_bytes"], odd["outcome"], odd["reason"]) == (50, "done", None)
     assert odd["time"] == "2023-11-14T22:13:34.000Z"
+
+
+@pytest.fixture
+def transactions(tmp_path: Path) -> Path:
+    """Give a folder with a transaction that was done, an idle one, and two refused."""
+    lock = LockKey(b"lock", b"me", 1, SESSION)
+    commands = [
+        CreateStore("s"),
+        Txn((SetKey(b"a", b"1", 5), SetKey(b"tree/x", b"\xfe", 0), GetTree(b"tree/"))),
+        Txn((DeleteTree(b"nothing"), CheckSession(b"a", ""))),
+        Txn((SetKey(b"a", b"2", 0), CheckIndex(b"b", 9), CheckSession(b"c", SESSION))),
+        Txn((lock, ImpossibleOp("unknown KV verb"))),
+    ]
+    asyncio.run(grow(tmp_path / "d", commands))
+    return tmp_path / "d"
+
+
+def test_transactions_in_a_table(transactions: Path) -> None:
+    """How many operations, how many keys, and which operation failed first."""
+    lines = kvstore("log", "--data-dir", transactions).stdout.splitlines()
+    assert [re.split(r"  +", line.strip())[2:] for line in lines[2:]] == [
+        ["transaction", "3 operations", "done: 2 keys"],
+        ["transaction", "2 operations", "no change"],
+        ["transaction", "3 operations", "refused: operation 2 failed: check index"],
+        ["transaction", "2 operations", "refused: operation 1 failed: lock"],
+    ]
+
+
+def test_transactions_in_json(transactions: Path) -> None:
+    """Each operation in its place, to the byte."""
+    first, done, _none, refused, last = logged("--data-dir", transactions)
+    assert first["operations"] is None
+    assert (done["command"], done["key"], done["changed_keys"]) == ("transaction", None, 2)
+    assert [(one["command"], one["key"]) for one in done["operations"]] == [
+        ("set", "a"),
+        ("set", "tree/x"),
+        ("get tree", "tree/"),
+    ]
+    assert done["operations"][0]["flags"] == 5
+    assert b64decode(done["operations"][1]["value_base64"]) == b"\xfe"
+    assert refused["operations"][2]["session"] == SESSION
+    assert (refused["outcome"], refused["changed_keys"]) == ("refused", 0)
+    assert last["operations"][1]["command"] == "unknown operation"
+    assert last["operations"][1]["key"] is None
+
+
+def test_transactions_of_a_key(transactions: Path) -> None:
+    """Those that name it, done or not, and those that changed it."""
+    assert indexes("--data-dir", transactions, "--key", "a") == [2, 3, 4]
+    assert indexes("--data-dir", transactions, "--key", "b") == [4]
+    assert indexes("--data-dir", transactions, "--key", "tree/") == []
+    assert indexes("--data-dir", transactions, "--prefix", "tree/") == [2]
+    rows = kvstore("history", "a", "--data-dir", transactions).stdout.splitlines()
+    assert len(rows) == 2
+    assert "set in a transaction" in rows[1]
 
 
 def test_a_key_and_a_prefix(folder: Path) -> None:

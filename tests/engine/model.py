@@ -12,13 +12,21 @@ from kvstore.errors import InvalidSessionId, MissingSession, UnknownSession
 from kvstore.state.applied import Read
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, Session
@@ -50,6 +58,9 @@ class Told:
     # What it changed: keys, and a session that came or went.
     keys: frozenset[bytes] = frozenset()
     session: str | None = None
+    # Of a transaction: the places of what failed; the entries that are shown, by key.
+    failed: tuple[int, ...] = ()
+    shown: tuple[tuple[bytes, Entry | None], ...] = ()
 
 
 @dataclass
@@ -145,10 +156,56 @@ class Model:
 
     def submit(self, command: Command) -> Told:
         """Do what a command says."""
-        if isinstance(command, LockKey) and self.now < self.free_at.get(command.key, self.now):
+        if isinstance(command, Txn):
+            return self._submit_all(command.ops)
+        if self._is_delayed(command):
             return Told(None, done=False)
         self.index += 1
         return _WRITES[type(command)](self, command)
+
+    def _is_delayed(self, command: Command | TxnOp) -> bool:
+        is_lock = isinstance(command, LockKey)
+        return is_lock and self.now < self.free_at.get(command.key, self.now)
+
+    def _submit_all(self, ops: tuple[TxnOp, ...]) -> Told:
+        """Do several operations at one index, or nothing (T4)."""
+        delayed = tuple(place for place, op in enumerate(ops) if self._is_delayed(op))
+        if delayed:
+            return Told(None, done=False, failed=delayed)
+        before = (dict(self.keys), self.kv_index, dict(self.deleted), dict(self.gone_with_tree))
+        self.index += 1
+        told = [self._do(op) for op in ops]
+        failed = tuple(place for place, one in enumerate(told) if not one.done)
+        if failed:
+            self.keys, self.kv_index, self.deleted, self.gone_with_tree = before
+            return Told(self.index, done=False, failed=failed)
+        keys = frozenset[bytes]().union(*(one.keys for one in told))
+        shown = tuple(entry for one in told for entry in one.shown)
+        return Told(self.index, keys=keys, shown=shown)
+
+    def _do(self, op: TxnOp) -> Told:
+        if isinstance(op, ImpossibleOp):
+            return self._no()
+        if isinstance(op, GetTree):
+            return Told(
+                self.index, shown=tuple((one.key, one) for one in self.tree(op.prefix).value)
+            )
+        if isinstance(op, DeleteTree | DeleteKey | DeleteKeyCas):
+            return _WRITES[type(op)](self, op)
+        if type(op) in _WRITES:
+            told = _WRITES[type(op)](self, op)
+            return replace(told, shown=((op.key, self.keys.get(op.key)),))
+        entry = self.keys.get(op.key)
+        if isinstance(op, CheckNotExists):
+            return Told(self.index, done=entry is None)
+        if isinstance(op, GetKey):
+            holds = op.or_empty or entry is not None
+        elif isinstance(op, CheckIndex):
+            holds = entry is not None and entry.modify_index == op.index
+        else:
+            assert isinstance(op, CheckSession)
+            holds = entry is not None and entry.session == op.session
+        return Told(self.index, done=holds, shown=((op.key, entry),))
 
     def _no(self, refusal: type[Exception] | None = None) -> Told:
         return Told(self.index, done=False, refusal=refusal)
@@ -252,7 +309,7 @@ def _refusal(session_id: str) -> type[Exception] | None:
     return None if len(session_id) == ID_LENGTH else InvalidSessionId
 
 
-_WRITES: dict[type[Command], Callable[[Model, Any], Told]] = {
+_WRITES: dict[type[Command | TxnOp], Callable[[Model, Any], Told]] = {
     SetKey: Model._set,
     CasKey: Model._cas,
     DeleteKey: Model._delete,

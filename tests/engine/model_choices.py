@@ -11,13 +11,21 @@ from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRequest
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 
@@ -34,8 +42,13 @@ KEYS = (b"a", b"a/b", b"a/b/c", b"b", b"\xff")
 PREFIXES = (b"", b"a", b"a/", b"a/b", b"b", b"\xff", b"c")
 VALUES = (b"", b"1", b"2")
 FLAGS = (0, 0, 0, 2**64 - 1)
-# Set, cas, delete, delete-cas, tree; lock twice as often; unlock, end of a session, a session.
-KINDS = "ssccdxtlllluues"
+# Set, cas, delete, delete-cas, tree, lock, unlock.
+WRITES = "ssccdxtlllluu"
+# The same, the end of a session, and many at once.
+KINDS = f"{WRITES}emmm"
+# Each of the many: a write, mostly one that works, so that all do; get, tree, the checks of an
+# index, of a session and for nothing, the impossible.
+OPS = "ssssssddddttttcclluu" + "gggTTihn!"
 TTLS_S = (0, 0, 1, 2, 5)
 LOCK_DELAYS_S = (0, 0, 1, 4, 70, -1)
 
@@ -68,9 +81,33 @@ class Choices:
         living = list(self._model.holders)
         return pick([*living * 4, *self.ids, self.ids[-1].upper(), "x", ""])
 
-    def write(self, pick: Pick) -> Wish:  # noqa: PLR0911 - a table
-        """Return a write."""
-        kind, key, value, flags = pick(KINDS), pick(KEYS), pick(VALUES), pick(FLAGS)
+    def write(self, pick: Pick) -> Wish:
+        """Return a write, or several in one."""
+        kind = pick(KINDS)
+        if kind == "m":
+            return Txn(tuple(self._op(pick) for _ in range(pick((1, 2, 2, 3, 3, 5)))))
+        return DestroySession(self.session_id(pick)) if kind == "e" else self._write(pick, kind)
+
+    def _op(self, pick: Pick) -> TxnOp:  # noqa: PLR0911 - a table
+        kind, key = pick(OPS), pick(KEYS)
+        match kind:
+            case "g":
+                return GetKey(key, pick((True, True, False)))
+            case "T":
+                return GetTree(pick(PREFIXES))
+            case "i":
+                return CheckIndex(key, self._cas_index(pick, key))
+            case "h":
+                entry = self._model.keys.get(key)
+                return CheckSession(key, pick([entry.session if entry else "", "x"]))
+            case "n":
+                return CheckNotExists(key)
+            case "!":
+                return ImpossibleOp("for no reason")
+        return self._write(pick, kind)
+
+    def _write(self, pick: Pick, kind: str) -> TxnOp:  # noqa: PLR0911 - a table
+        key, value, flags = pick(KEYS), pick(VALUES), pick(FLAGS)
         match kind:
             case "c":
                 adopt_lost = pick((False, True))
@@ -88,8 +125,6 @@ class Choices:
                 session_id = pick([*(entry.session for entry in held), self.session_id(pick)])
                 key = pick([*(entry.key for entry in held), key])
                 return UnlockKey(key, value, flags, session_id)
-            case "e":
-                return DestroySession(self.session_id(pick))
         return SetKey(key, value, flags)
 
     def ahead(self) -> int:
@@ -137,4 +172,5 @@ class Choices:
         keys, living = sorted(self._model.free_at), list(self._model.holders)
         if not keys or not living:
             return []
-        return [LockKey(pick(keys), b"", 0, pick(living))]
+        lock = LockKey(pick(keys), b"", 0, pick(living))
+        return [pick((lock, Txn((SetKey(b"a", b"1", 0), lock))))]

@@ -12,7 +12,7 @@ from kvstore.engine.engine import Engine
 from kvstore.engine.watch import ALL_SESSIONS, Scope
 from kvstore.errors import InvalidSessionId
 from kvstore.state.applied import Applied, Read
-from kvstore.state.command import DeleteKey, DestroySession
+from kvstore.state.command import DeleteKey, DestroySession, Txn
 
 from .model import ID_LENGTH, Model, Told
 from .model_choices import ID_REST, KEYS, PREFIXES, SESSIONS_MAX, Choices, Pick, Wish
@@ -160,6 +160,11 @@ class Life:
             assert (applied.done, _class(applied.refusal)) == (told.done, told.refusal), wish
             assert told.index in (None, applied.index), wish
             assert frozenset(applied.changed_keys) == told.keys, wish
+            if isinstance(wish, Txn):
+                assert applied.txn is not None
+                assert tuple(one.position for one in applied.txn.failures) == told.failed, wish
+                shown = tuple((one.key, one.entry) for one in applied.txn.results)
+                assert shown == told.shown, wish
             session = applied.created or applied.destroyed
             assert (session and session.id) == told.session, wish
             self._look(told)

@@ -97,6 +97,24 @@ def test_B4_time_out_answers_with_what_was_last_read(lot: Lot) -> None:
     assert lot.is_empty()
 
 
+def test_B4_answer_of_a_time_out_is_not_mixed_with_what_comes_after_it(lot: Lot) -> None:
+    """Also when it is made some time after the end: an old index must not come with new content."""
+    watching = lot.read(5, 60)
+    lot.clock.advance(60)
+    lot.change(6)
+    assert watching.parked is not None
+    assert watching.parked.look() == watching.answer == Read(5, 5)
+
+
+def test_answer_of_a_change_may_be_newer_when_it_is_made(lot: Lot) -> None:
+    """Thousands who are woken at once do not keep what they read: each looks when it answers."""
+    watching = lot.read(5, 60)
+    lot.change(6)
+    lot.change(7)
+    assert watching.parked is not None
+    assert watching.parked.look() == Read(7, 7)
+
+
 def test_B4_time_out_of_a_future_index_has_the_last_change(lot: Lot) -> None:
     """New value, and an index still below the client's (as Consul was seen to do)."""
     watching = lot.read(1000, 10)

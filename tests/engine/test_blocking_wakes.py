@@ -7,7 +7,19 @@ import pytest
 from fake_clock import settle
 
 from kvstore.engine.engine import Engine
-from kvstore.state.command import CasKey, Command, DeleteTree, LockKey, SetKey, UnlockKey
+from kvstore.state.command import (
+    CasKey,
+    CheckNotExists,
+    Command,
+    DeleteKey,
+    DeleteTree,
+    GetKey,
+    GetTree,
+    LockKey,
+    SetKey,
+    Txn,
+    UnlockKey,
+)
 
 from .journals import GatedJournal
 from .store import Store
@@ -150,6 +162,45 @@ async def test_B8_prefix_sleeps_through_writes_elsewhere(store: Store) -> None:
     await store.engine.submit(DeleteTree(b"p/absent"))
     assert all(watching.waits for watching in watchings)
     cancel_all(*watchings)
+
+
+async def test_T9_transaction_wakes_each_watcher_of_what_it_changes_once(store: Store) -> None:
+    """At its one index, with all of it done: nobody sees a half; nobody else is woken."""
+    for key in (b"a/1", b"a/2", b"b", b"d/x", b"other"):
+        await store.set(key)
+    concerned = [store.watch_key(key) for key in (b"a/1", b"a/2", b"b", b"c", b"d/x")]
+    trees = [store.watch_tree(prefix) for prefix in (b"", b"a", b"a/", b"c", b"d/")]
+    others = [store.watch_key(b"other"), store.watch_tree(b"other"), store.watch_sessions()]
+    ops = (
+        SetKey(b"a/1", b"1", 0),
+        SetKey(b"a/1", b"2", 0),
+        DeleteKey(b"a/2"),
+        CasKey(b"b", b"1", 0, 4),
+        SetKey(b"c", b"", 0),
+        DeleteTree(b"d/"),
+        GetKey(b"other"),
+        SetKey(b"other", b"v", 0),
+    )
+    applied = await store.engine.submit(Txn(ops))
+    assert applied.done
+    assert {one.answer.index for one in concerned + trees} == {applied.index}
+    assert trees[0].answer.value == store.engine.state.get_tree(b"").value
+    assert trees[1].answer.value == [store.entry(b"a/1")]
+    assert all(one.waits for one in others)
+    cancel_all(*others)
+
+
+async def test_T4_transaction_that_fails_wakes_nobody(store: Store) -> None:
+    """Nor does one that changes nothing."""
+    await store.set(b"a/k")
+    watching = [store.watch_key(b"a/k"), store.watch_key(b"a/new"), store.watch_tree(b"a/")]
+    watching += [store.watch_tree(b""), store.watch_tree(b"gone/")]
+    ops = (SetKey(b"a/new", b"", 0), DeleteTree(b"a/"), CheckNotExists(b"a/k"), GetKey(b"a/k"))
+    assert not (await store.engine.submit(Txn(ops))).done
+    ops = (SetKey(b"a/k", b"v", 0), DeleteKey(b"gone/k"), GetTree(b""), CheckNotExists(b"a/new"))
+    assert (await store.engine.submit(Txn(ops))).done
+    assert all(one.waits for one in watching)
+    cancel_all(*watching)
 
 
 @pytest.mark.parametrize("ancestor", [b"", b"t/"])

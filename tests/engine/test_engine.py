@@ -12,11 +12,14 @@ import pytest
 from fake_clock import FakeClock, settle
 
 from kvstore.engine.admission import SessionRequest, SessionRules
+from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
+from kvstore.engine.watch import CATALOG
 from kvstore.errors import InvalidSession, JournalCorrupt, JournalUnwritable, Stopping
 from kvstore.journal.disk import FolderDisk
 from kvstore.journal.file import FileJournal
 from kvstore.journal.memory import MemoryJournal
+from kvstore.state.applied import Read
 from kvstore.state.command import CasKey, CreateStore, SetKey
 
 from .journals import GatedJournal
@@ -204,4 +207,15 @@ async def test_ordinary_indexes_are_not_worth_a_line(
         for _ in range(3):
             await store.engine.submit(CasKey(b"k", b"", 0, store.last()))
         store.watch_key(b"absent", index=0).cancel()
+    assert caplog.records == []
+
+
+async def test_an_index_of_the_catalog_is_not_the_stores(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It begins above the index of a new store, which has lost nothing."""
+    with caplog.at_level(logging.WARNING):
+        read = store.engine.read(lambda: Read(2, None), CATALOG, min_index=2, wait_s=1)
+    assert isinstance(read, Parked)
+    read.cancel()
     assert caplog.records == []

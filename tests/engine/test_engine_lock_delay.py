@@ -9,7 +9,15 @@ from fake_clock import FakeClock, settle
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
 from kvstore.errors import UnknownSession
-from kvstore.state.command import DeleteKey, DestroySession, LockKey
+from kvstore.state.command import (
+    DeleteKey,
+    DestroySession,
+    GetKey,
+    LockKey,
+    SetKey,
+    Txn,
+    UnlockKey,
+)
 
 from .journals import GatedJournal
 from .store import Store
@@ -120,6 +128,72 @@ async def test_L7_lock_that_waits_behind_an_end_under_way(
     await settle()
     journal.open()
     assert not (await locking).done
+
+
+async def lose(store: Store, *keys: bytes) -> str:
+    """Put keys under lock-delay; return a session that could lock them."""
+    other, session = await store.create_session(), await store.create_session()
+    for key in keys:
+        assert await store.lock(key, session)
+    await store.destroy(session)
+    return other
+
+
+async def test_T4_transaction_under_lock_delay_leaves_no_record(
+    store: Store, journal: GatedJournal
+) -> None:
+    """All its locks that have to wait are named, nothing of it is done, and it takes no index."""
+    other = await lose(store, b"k", b"l")
+    batches, before = len(journal.batches), store.last()
+    locks = [LockKey(key, b"", 0, other) for key in (b"k", b"free", b"l")]
+    ops = (SetKey(b"new", b"", 0), GetKey(b"never"), *locks)
+    applied = await store.engine.submit(Txn(ops))
+    assert (applied.done, applied.index, applied.changed_keys) == (False, before, ())
+    assert applied.txn is not None
+    told = [(one.position, one.op, one.lock_delayed) for one in applied.txn.failures]
+    assert told == [(2, ops[2], True), (4, ops[4], True)]
+    assert (len(journal.batches), store.last()) == (batches, before)
+    assert store.entry(b"new") is None
+
+
+async def test_T4_what_lock_delay_means_to_operations(store: Store) -> None:
+    """Locks under lock-delay are told with their places; other operations have none."""
+    other = await lose(store, b"k")
+    ops = [SetKey(b"k", b"", 0), LockKey(b"k", b"", 0, other), LockKey(b"free", b"", 0, other)]
+    (failure,) = store.engine.lock_delayed(enumerate(ops))
+    assert (failure.position, failure.op, failure.lock_delayed) == (1, ops[1], True)
+    store.clock.advance(15)
+    assert store.engine.lock_delayed(enumerate(ops)) == ()
+
+
+async def test_L7_transaction_locks_when_the_lock_delay_is_over(store: Store) -> None:
+    """To the tick; one that does not lock is done meanwhile."""
+    other = await lose(store, b"k")
+    locking = Txn((LockKey(b"k", b"", 0, other), SetKey(b"x", b"", 0)))
+    plain = Txn((SetKey(b"k", b"", 0), UnlockKey(b"k", b"", 0, other)))
+    applied = await store.engine.submit(plain)
+    assert applied.txn is not None
+    assert [one.position for one in applied.txn.failures] == [1]
+    store.clock.advance(14.999)
+    assert not (await store.engine.submit(locking)).done
+    store.clock.advance(0.001)
+    assert (await store.engine.submit(locking)).done
+
+
+async def test_L7_transaction_behind_an_end_does_not_slip_through(
+    store: Store, journal: GatedJournal
+) -> None:
+    """The batch ends before one that locks, so it meets the delay; one that does not stays in."""
+    other, session = await store.create_session(), await store.create_session()
+    await store.lock(b"k", session)
+    batches = len(journal.batches)
+    plain = Txn((SetKey(b"x", b"", 0), DeleteKey(b"y")))
+    locking = Txn((SetKey(b"x", b"1", 0), LockKey(b"k", b"", 0, other)))
+    free = Txn((LockKey(b"free", b"", 0, other),))
+    commands = (DestroySession(session), plain, locking, free)
+    outcomes = await asyncio.gather(*map(store.engine.submit, commands))
+    assert [one.done for one in outcomes] == [True, True, False, True]
+    assert journal.batches[batches:] == [[DestroySession(session), plain], [free]]
 
 
 async def test_L9_restart_drops_the_lock_delay(

@@ -13,14 +13,19 @@ from kvstore.journal.journal import BATCH_BYTES_MAX, BATCH_COMMANDS_MAX
 from kvstore.state.applied import Applied
 from kvstore.state.command import (
     CasKey,
+    CheckNotExists,
     Command,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
     UnlockKey,
 )
 from kvstore.state.entry import Entry
@@ -118,24 +123,47 @@ async def test_queue_is_bounded_in_commands(store: Store, journal: GatedJournal)
 
 
 async def test_queue_is_bounded_in_bytes(store: Store, journal: GatedJournal) -> None:
-    """Large values fill it long before their number does; a write without a value then still fits.
-
-    Keys do not count.
-    """
+    """Large values fill it long before their number does; what takes no memory then still fits."""
     journal.shut()
     under_way = store.engine.submit(a_write(0))
     await settle()
-    value = bytes(QUEUE_BYTES_MAX // 4)
+    value = bytes(QUEUE_BYTES_MAX // 4 - 1)
     queued = [store.engine.submit(SetKey(b"k", value, number)) for number in range(4)]
     with pytest.raises(Overloaded):
-        store.engine.submit(SetKey(b"k", b"v", 0))
-    queued.append(store.engine.submit(DeleteKey(b"other")))
+        store.engine.submit(DeleteKey(b"o"))
+    queued.append(store.engine.submit(DeleteTree(b"")))
     journal.open()
     await asyncio.gather(under_way, *queued)
     assert await store.set(b"k1", value) == store.last()
 
 
 MIB = 1024 * 1024
+HALF = bytes(QUEUE_BYTES_MAX // 2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        DeleteKey(HALF),
+        DeleteTree(HALF),
+        LockKey(b"", b"", 0, HALF.decode()),
+        Txn((SetKey(HALF[: MIB // 2], b"", 0), GetKey(HALF[MIB // 2 :]))),
+        Txn((DeleteKey(b""), CasKey(b"", HALF, 0, 0), ImpossibleOp(""))),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+async def test_all_that_is_long_counts(
+    store: Store, journal: GatedJournal, command: Command
+) -> None:
+    """Keys, values and ids, of every operation of a transaction: two halves fill the queue."""
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    queued = [store.engine.submit(command) for _ in range(2)]
+    with pytest.raises(Overloaded):
+        store.engine.submit(a_write(1))
+    journal.open()
+    await asyncio.gather(under_way, *queued)
 
 
 def a_restore(entry_count: int) -> RestoreStore:
@@ -175,7 +203,15 @@ S1 = "aaaaaaaa-0000-4000-8000-00000000000b"
 
 @pytest.mark.parametrize(
     "command",
-    [a_write(1), CasKey(b"k", b"", 0, 0), LockKey(b"k", b"", 0, S1), a_restore(1)],
+    [
+        a_write(1),
+        CasKey(b"k", b"", 0, 0),
+        LockKey(b"k", b"", 0, S1),
+        a_restore(1),
+        Txn((DeleteKey(b"k"), a_write(1))),
+        Txn((CheckNotExists(b"k"), CasKey(b"k", b"", 0, 0))),
+        Txn((LockKey(b"k", b"", 0, S1), DeleteKey(b"k"))),
+    ],
     ids=lambda command: type(command).__name__,
 )
 async def test_without_room_what_adds_is_refused(
@@ -200,7 +236,7 @@ async def test_without_room_no_session_is_made(store: Store, journal: GatedJourn
 async def test_without_room_what_takes_away_is_taken(store: Store, journal: GatedJournal) -> None:
     """Deletes, releases and the ends of sessions are the way out of it."""
     session = await store.create_session()
-    for key in (b"a", b"b", b"c", b"l"):
+    for key in (b"a", b"b", b"c", b"d", b"l"):
         await store.set(key)
     assert await store.lock(b"l", session)
     journal.full = "for a reason"
@@ -209,6 +245,7 @@ async def test_without_room_what_takes_away_is_taken(store: Store, journal: Gate
         DeleteKeyCas(b"b", 4),
         DeleteTree(b"c"),
         UnlockKey(b"l", b"", 0, session),
+        Txn((GetTree(b""), DeleteKey(b"d"), DeleteKeyCas(b"d", 0), DeleteTree(b"d"))),
         DestroySession(session),
     ):
         applied = await store.engine.submit(command)

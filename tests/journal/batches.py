@@ -9,6 +9,9 @@ from kvstore.journal.journal import Journal
 from kvstore.state import image as whole
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     CreateSession,
     CreateStore,
@@ -16,9 +19,14 @@ from kvstore.state.command import (
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, ServiceCheck, Session
@@ -27,6 +35,7 @@ from .fake_disk import FakeDisk, Image
 
 __all__ = [
     "EVERY_COMMAND",
+    "EVERY_OP",
     "FIRST",
     "SEGMENT_BYTES",
     "WRITTEN_MS",
@@ -55,8 +64,7 @@ SEGMENT_BYTES = 170
 
 _ID = "aaaaaaaa-0000-4000-8000-00000000000b"
 
-EVERY_COMMAND: list[Command] = [
-    CreateStore("a name"),
+_WRITES: list[TxnOp] = [
     SetKey(b"k\xff", b"\x00\xff", 2**64 - 1),
     CasKey(b"k", b"v", 0, 2**64 - 1),
     CasKey(b"k", b"v", 7, 0, adopt_lost=True),
@@ -65,6 +73,25 @@ EVERY_COMMAND: list[Command] = [
     DeleteTree(b"\xff"),
     LockKey(b"k", b"", 1, _ID),
     UnlockKey(b"k", b"v", 2, "not an id, \udcff"),
+]
+
+# What a transaction may hold.
+EVERY_OP: list[TxnOp] = [
+    *_WRITES,
+    GetKey(b"k\x00"),
+    GetKey(b"k", or_empty=True),
+    GetTree(b""),
+    CheckIndex(b"k", 2**64 - 1),
+    CheckSession(b"k", "\udc80"),
+    CheckNotExists(b"\xff"),
+    ImpossibleOp("é, \udcff"),
+]
+
+EVERY_COMMAND: list[Command] = [
+    CreateStore("a name"),
+    *_WRITES,
+    Txn(()),
+    Txn(tuple(EVERY_OP)),
     CreateSession(_ID, "\udc80", "n1", -(2**63) + 1, "delete", "1h", 3600, None, None, ()),
     CreateSession(
         _ID, "", "N1", 2**63 - 1, "release", "", 0, ("a", ""), (ServiceCheck("s", "ns"),), ("c",)
@@ -130,8 +157,7 @@ _int64 = st.integers(-(2**63), 2**63 - 1)
 _lists = st.none() | st.lists(_texts, max_size=3).map(tuple)
 _checks = st.builds(ServiceCheck, _texts, _texts)
 
-a_command: st.SearchStrategy[Command] = st.one_of(
-    st.builds(CreateStore, _texts),
+_a_write = st.one_of(
     st.builds(SetKey, _keys, _keys, _uint64),
     st.builds(CasKey, _keys, _keys, _uint64, _uint64, st.booleans()),
     st.builds(DeleteKey, _keys),
@@ -139,6 +165,21 @@ a_command: st.SearchStrategy[Command] = st.one_of(
     st.builds(DeleteTree, _keys),
     st.builds(LockKey, _keys, _keys, _uint64, _texts),
     st.builds(UnlockKey, _keys, _keys, _uint64, _texts),
+)
+_an_op = st.one_of(
+    _a_write,
+    st.builds(GetKey, _keys, st.booleans()),
+    st.builds(GetTree, _keys),
+    st.builds(CheckIndex, _keys, _uint64),
+    st.builds(CheckSession, _keys, _texts),
+    st.builds(CheckNotExists, _keys),
+    st.builds(ImpossibleOp, _texts),
+)
+
+a_command: st.SearchStrategy[Command] = st.one_of(
+    st.builds(CreateStore, _texts),
+    _a_write,
+    st.builds(Txn, st.lists(_an_op, max_size=4).map(tuple)),
     st.builds(
         CreateSession,
         *(_texts, _texts, _texts, _int64, st.sampled_from(["release", "delete"]), _texts, _int64),
@@ -174,9 +215,7 @@ _few_ids = st.sampled_from(_ids)
 _spelled_ids = st.sampled_from([*_ids * 2, _ids[0].upper(), _ids[0].replace("b", "e")])
 _small = st.integers(0, 30)
 
-# What a store may be given, again and again.
-a_store_command: st.SearchStrategy[Command] = st.one_of(
-    st.builds(CreateStore, st.sampled_from(["one", "two"])),
+_a_store_write = st.one_of(
     st.builds(SetKey, _few_keys, _keys, _uint64),
     st.builds(CasKey, _few_keys, _keys, _uint64, _small, st.booleans()),
     st.builds(DeleteKey, _few_keys),
@@ -184,6 +223,19 @@ a_store_command: st.SearchStrategy[Command] = st.one_of(
     st.builds(DeleteTree, _few_keys),
     st.builds(LockKey, _few_keys, _keys, _uint64, _spelled_ids),
     st.builds(UnlockKey, _few_keys, _keys, _uint64, _spelled_ids),
+)
+_a_store_op = st.one_of(
+    _a_store_write,
+    st.builds(GetTree, _few_keys),
+    st.builds(GetKey, _few_keys, st.just(True)),
+    st.builds(CheckNotExists, _few_keys),
+)
+
+# What a store may be given, again and again.
+a_store_command: st.SearchStrategy[Command] = st.one_of(
+    st.builds(CreateStore, st.sampled_from(["one", "two"])),
+    _a_store_write,
+    st.builds(Txn, st.lists(_a_store_op, max_size=3).map(tuple)),
     st.builds(CreateSession, _few_ids, *_session_fields),
     st.builds(CreateSession, _few_ids, *_session_fields),
     st.builds(DestroySession, _spelled_ids),

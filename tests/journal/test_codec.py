@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_commands
-from kvstore.state.command import Command, CreateStore, DeleteKey, SetKey
+from kvstore.state.command import Command, CreateStore, DeleteKey, SetKey, Txn, TxnOp
 
-from .batches import EVERY_COMMAND, a_command
+from .batches import EVERY_COMMAND, EVERY_OP, a_command
+
+# As in the codec: text that is no UTF-8 comes back as it was.
+SURROGATES = "surrogateescape"
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND, ids=lambda command: type(command).__name__)
@@ -22,6 +25,7 @@ def test_every_command_comes_back(command: Command) -> None:
 def test_every_kind_of_command_is_tried() -> None:
     """A command that is new in `command.py` is missed here until it has an example."""
     assert {type(command) for command in EVERY_COMMAND} == set(Command.__args__)
+    assert {type(op) for op in EVERY_OP} == set(TxnOp.__args__)
 
 
 @given(st.lists(a_command, max_size=8))
@@ -35,6 +39,8 @@ def test_body_of_a_batch_is_one_array_of_arrays() -> None:
     body = encode_commands([CreateStore("a"), DeleteKey(b"k")])
     assert msgpack.unpackb(body) == [[1, "a"], [4, b"k"]]
     assert encode_commands([SetKey(b"a", b"v1", 0)]).hex() == "919402c40161c402763100"
+    txn = Txn((SetKey(b"a", b"v1", 0), DeleteKey(b"b")))
+    assert msgpack.unpackb(encode_commands([txn])) == [[12, [[2, b"a", b"v1", 0], [4, b"b"]]]]
     assert encode_commands([]) == msgpack.packb([])
 
 
@@ -48,6 +54,15 @@ def test_body_of_a_batch_is_one_array_of_arrays() -> None:
         ([[4, b"k", b"more"]], "not a list of commands"),
         ([[[4], b"k"]], "not a list of commands"),
         ([[9, "id", "name"]], "not a list of commands"),
+        ([[11]], "not a list of commands"),
+        ([[11, [], [], []]], "not a list of commands"),
+        ([[12]], "not a list of commands"),
+        ([[12, [], []]], "not a list of commands"),
+        ([[12, [[]]]], "not a list of commands"),
+        ([[12, [4, b"k"]]], "not a list of commands"),
+        ([[12, [[4]]]], "not a list of commands"),
+        ([[12, 7]], "not a list of commands"),
+        ([[12, [[4, b"k"], [99, b"k"]]]], "opcode 99 is unknown to this version"),
         ([[]], "not a list of commands"),
         ([7], "not a list of commands"),
         ([None], "not a list of commands"),
@@ -61,6 +76,30 @@ def test_what_this_version_does_not_know_is_said(packed: object, text: str) -> N
     """An unknown opcode and a wrong number of fields are refused with the reason."""
     with pytest.raises(UnreadableCommand, match=text):
         decode_commands(msgpack.packb(packed))
+
+
+@pytest.mark.parametrize("op", EVERY_OP, ids=lambda op: type(op).__name__)
+def test_operations_that_only_read_are_no_commands(op: TxnOp) -> None:
+    """Outside a transaction they are as unknown as what no version knows."""
+    ((_txn, (packed,)),) = msgpack.unpackb(encode_commands([Txn((op,))]), unicode_errors=SURROGATES)
+    body = msgpack.packb([packed], unicode_errors=SURROGATES)
+    if isinstance(op, Command):
+        assert decode_commands(body) == [op]
+    else:
+        with pytest.raises(UnreadableCommand, match=f"opcode {packed[0]} is unknown"):
+            decode_commands(body)
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND, ids=lambda command: type(command).__name__)
+def test_commands_that_are_no_operations(command: Command) -> None:
+    """Neither sessions, nor a restore, nor a transaction can be in a transaction."""
+    (packed,) = msgpack.unpackb(encode_commands([command]), unicode_errors=SURROGATES)
+    body = msgpack.packb([[12, [packed]]], unicode_errors=SURROGATES)
+    if isinstance(command, TxnOp):
+        assert decode_commands(body) == [Txn((command,))]
+    else:
+        with pytest.raises(UnreadableCommand, match=f"opcode {packed[0]} is unknown"):
+            decode_commands(body)
 
 
 def test_batch_with_one_unreadable_command_is_unreadable() -> None:

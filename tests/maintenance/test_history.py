@@ -6,9 +6,22 @@ import pytest
 
 from kvstore.errors import JournalCorrupt
 from kvstore.journal.disk import Folder
-from kvstore.maintenance.history import key_history, named_key, steps
+from kvstore.maintenance.history import key_history, keys_named, named_key, steps
 from kvstore.maintenance.point import Moment
-from kvstore.state.command import DeleteTree, LockKey, RestoreStore, SetKey
+from kvstore.state.command import (
+    CheckNotExists,
+    CheckSession,
+    CreateStore,
+    DeleteKey,
+    DeleteTree,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
+    LockKey,
+    RestoreStore,
+    SetKey,
+    Txn,
+)
 from kvstore.state.entry import Entry
 
 from .stories import SESSION, STORY, grow, ms_of, session
@@ -89,6 +102,30 @@ async def test_deleted_with_a_session_and_restored(tmp_path: Path) -> None:
     ]
 
 
+async def test_what_a_transaction_did_to_a_key(tmp_path: Path) -> None:
+    """One change, named by the last operation about it; none when nothing came of it."""
+    commands = [
+        CreateStore("s"),
+        Txn((SetKey(b"k", b"1", 0), SetKey(b"k", b"2", 0), SetKey(b"other", b"", 0), GetKey(b"k"))),
+        Txn((SetKey(b"k", b"3", 0), GetKey(b"never"))),
+        Txn((SetKey(b"k", b"2", 0), GetTree(b""))),
+        Txn((DeleteTree(b"o"), DeleteKey(b"k"))),
+        Txn((SetKey(b"k", b"", 0), DeleteTree(b"k"))),
+        Txn((DeleteTree(b""), SetKey(b"k", b"4", 0))),
+    ]
+    await grow(tmp_path, commands)
+    found = key_history(Folder(tmp_path), b"k").changes
+    assert [(one.index, one.what, one.entry and one.entry.value) for one in found] == [
+        (2, "set in a transaction", b"2"),
+        (5, "delete in a transaction", None),
+        (6, "deleted with its tree in a transaction", None),
+        (7, "set in a transaction", b"4"),
+    ]
+    assert [one.index for one in key_history(Folder(tmp_path), b"other").changes] == [2, 5]
+    refused = list(steps(Folder(tmp_path), 1, 7))[2]
+    assert (refused.applied.done, refused.before) == (False, None)
+
+
 async def test_a_key_older_than_history(tmp_path: Path) -> None:
     """What the oldest snapshot has comes first, at the index of its last change."""
     await grow(tmp_path, snapshots=[10])
@@ -117,3 +154,14 @@ def test_the_key_a_command_names() -> None:
     """A tree is no key."""
     assert named_key(SetKey(b"k", b"", 0)) == b"k"
     assert named_key(DeleteTree(b"k")) is None
+    assert keys_named(SetKey(b"k", b"", 0)) == {b"k"}
+    assert keys_named(DeleteTree(b"k")) == set()
+    assert keys_named(session()) == set()
+
+
+def test_the_keys_a_transaction_names() -> None:
+    """Each that an operation is about, also one that only looks; for `named_key` that is none."""
+    ops = (SetKey(b"a", b"", 0), GetKey(b"b"), CheckSession(b"a", ""), CheckNotExists(b"c"))
+    txn = Txn((*ops, DeleteTree(b"d"), GetTree(b"e"), ImpossibleOp("f")))
+    assert keys_named(txn) == {b"a", b"b", b"c"}
+    assert named_key(txn) is None

@@ -15,6 +15,7 @@ from kvstore.maintenance.compaction import build_snapshot
 from kvstore.maintenance.retention import Retention, needless
 from kvstore.state.command import (
     CasKey,
+    CheckNotExists,
     Command,
     CreateSession,
     CreateStore,
@@ -22,9 +23,12 @@ from kvstore.state.command import (
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Behavior, Entry, ServiceCheck, Session
@@ -34,6 +38,9 @@ __all__ = ["Life", "MakeDisk", "Moment", "Plan", "a_plan", "start", "the_plan"]
 
 # Makes the disk of a life, which tells each call to the life when it is done.
 MakeDisk = Callable[[Callable[[str], None]], FakeDisk]
+
+# What may stand alone and in a transaction.
+_Write = SetKey | CasKey | DeleteKey | DeleteKeyCas | DeleteTree | LockKey | UnlockKey
 
 _WRITTEN_MS = 1_600_000_000_123
 # At which calls of the writing of a snapshot the server appends a batch.
@@ -214,8 +221,8 @@ def the_plan() -> Plan:
         [LockKey(b"r", b"w", 0, _SESSIONS[3])],
         [DeleteTree(b"")],
         [SetKey(b"z", b"last but three", 1)],
-        [SetKey(b"y", b"2", 1)],
-        [CasKey(b"x", b"1", 1, 0)],
+        [Txn((SetKey(b"y", b"2", 1), DeleteKey(b"z"), LockKey(b"s", b"", 0, _SESSIONS[3])))],
+        [CasKey(b"x", b"1", 1, 0), Txn((SetKey(b"x", b"2", 0), GetKey(b"never")))],
         [DestroySession(_SESSIONS[3])],
     ]
     return Plan(batches, "aaacraakcaaraaaa", segment_bytes_max=230)
@@ -232,11 +239,27 @@ def a_plan(chance: Random) -> Plan:
 
 
 def _a_command(chance: Random) -> Command:
+    number = chance.randrange(len(_SESSIONS))
+    make: list[Callable[[], Command]] = [
+        lambda: _a_write(chance),
+        lambda: Txn(tuple(_an_op(chance) for _ in range(chance.randint(1, 4)))),
+        lambda: _session(number, chance.choice(("release", "delete"))),
+        lambda: DestroySession(_SESSIONS[number]),
+        _restored,
+    ]
+    return chance.choices(make, weights=(17, 4, 2, 1, 1))[0]()
+
+
+def _an_op(chance: Random) -> TxnOp:
+    return _a_write(chance) if chance.random() < 0.9 else CheckNotExists(b"c")
+
+
+def _a_write(chance: Random) -> _Write:
     key = chance.choice((b"", b"a", b"a/", b"a/b", b"a/\xff", b"c"))
     value = chance.randbytes(chance.choice((0, 1, 9, 60)))
     number = chance.randrange(len(_SESSIONS))
     index = chance.choice((0, 1, 2, 5, 9, 10**9))
-    make: list[Callable[[], Command]] = [
+    make: list[Callable[[], _Write]] = [
         lambda: SetKey(key, value, index),
         lambda: CasKey(key, value, 0, index, adopt_lost=index > 9),
         lambda: DeleteKey(key),
@@ -244,8 +267,5 @@ def _a_command(chance: Random) -> Command:
         lambda: DeleteTree(key),
         lambda: LockKey(key, value, index, _SESSIONS[number]),
         lambda: UnlockKey(key, value, index, _SESSIONS[number]),
-        lambda: _session(number, chance.choice(("release", "delete"))),
-        lambda: DestroySession(_SESSIONS[number]),
-        _restored,
     ]
-    return chance.choices(make, weights=(6, 3, 2, 1, 1, 3, 1, 2, 1, 1))[0]()
+    return chance.choices(make, weights=(6, 3, 2, 1, 1, 3, 1))[0]()

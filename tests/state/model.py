@@ -11,6 +11,9 @@ from typing import Literal
 from kvstore.errors import InvalidSessionId, MissingSession, UnknownSession
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     CreateSession,
     CreateStore,
@@ -18,18 +21,28 @@ from kvstore.state.command import (
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Entry, Session
 
-__all__ = ["Change", "Model", "Outcome"]
+__all__ = ["Change", "Failed", "Model", "Outcome", "Shown"]
 
 # Whether the write was done, and the class of the error if it made no sense.
 Outcome = tuple[bool, type[Exception] | None]
 DONE: Outcome = (True, None)
 NO: Outcome = (False, None)
+
+# Of an operation of a transaction: key, entry, whether its value is shown.
+Shown = tuple[bytes, Entry | None, bool]
+# The place of an operation that failed, what a check found, and the class of the error.
+Failed = tuple[int, Entry | None, type[Exception] | None]
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,9 @@ class Model:
         self.sessions: dict[str, Session] = {}
         self.changes: list[Change] = []
         self.session_index = 0
+        # What came of the last transaction.
+        self.shown: list[Shown] = []
+        self.failed: list[Failed] = []
 
     def apply(self, index: int, command: Command) -> Outcome:  # noqa: C901, PLR0911 - a table
         """Do what the command says, and tell what its client should hear."""
@@ -82,6 +98,8 @@ class Model:
                 return self._create(index, command)
             case CreateStore():
                 return DONE
+            case Txn(ops):
+                return self._txn(index, ops)
 
     def is_live(self, session_id: str) -> bool:
         """Tell whether a session has this id, in whatever spelling."""
@@ -132,6 +150,44 @@ class Model:
             else:
                 names.add(entry.key)
         return sorted(names)
+
+    def touched(self, index: int) -> set[bytes]:
+        """Return the keys that were written or deleted at an index, also those of both."""
+        at_index = [change for change in self.changes if change.index == index]
+        return {change.name for change in at_index if change.kind != "delete-tree"}
+
+    def _txn(self, index: int, ops: tuple[TxnOp, ...]) -> Outcome:
+        """Try the operations on a copy, and become it if all of them worked (T4)."""
+        self.shown, self.failed = [], []
+        trial = Model()
+        trial.entries, trial.sessions = dict(self.entries), dict(self.sessions)
+        trial.changes, trial.session_index = list(self.changes), self.session_index
+        for position, op in enumerate(ops):
+            met, done, error = None, True, None
+            match op:
+                case GetTree(prefix):
+                    self.shown += [(entry.key, entry, True) for entry in trial.tree(prefix)]
+                case GetKey(key, or_empty):
+                    done = or_empty or key in trial.entries
+                    self.shown.append((key, trial.entries.get(key), True))
+                case CheckIndex() | CheckSession() | CheckNotExists():
+                    met = trial.entries.get(op.key)
+                    done = _holds(op, met)
+                    if not isinstance(op, CheckNotExists):
+                        self.shown.append((op.key, met, False))
+                case ImpossibleOp():
+                    done = False
+                case _:
+                    done, error = trial.apply(index, op)
+                    if done and not isinstance(op, DeleteKey | DeleteKeyCas | DeleteTree):
+                        self.shown.append((op.key, trial.entries[op.key], False))
+            if not done:
+                self.failed.append((position, met, error))
+        if self.failed:
+            self.shown = []
+            return NO
+        self.entries, self.changes = trial.entries, trial.changes
+        return DONE
 
     def _put(self, entry: Entry) -> Outcome:
         self.entries[entry.key] = entry
@@ -219,3 +275,14 @@ class Model:
             else:
                 self._put(replace(old, session="", modify_index=index))
         return DONE
+
+
+def _holds(check: CheckIndex | CheckSession | CheckNotExists, entry: Entry | None) -> bool:
+    """Tell whether what a transaction expects of a key is so."""
+    if isinstance(check, CheckNotExists):
+        return entry is None
+    if entry is None:
+        return False
+    if isinstance(check, CheckIndex):
+        return entry.modify_index == check.index
+    return entry.session == check.session

@@ -1,10 +1,12 @@
 """Outcomes and reads as values."""
 
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 
-from kvstore.state.applied import Applied, Read
+from kvstore.state.applied import Applied, OpFailure, OpResult, Read, TxnOutcome
+from kvstore.state.command import DeleteKey
 
 
 def test_outcome_is_done_and_changed_nothing_unless_it_says_so() -> None:
@@ -16,6 +18,14 @@ def test_outcome_is_done_and_changed_nothing_unless_it_says_so() -> None:
     assert applied.changed_keys == ()
     assert applied.created is None
     assert applied.destroyed is None
+    assert applied.txn is None
+
+
+def test_failed_operation_was_refused_by_the_state_unless_it_says_so() -> None:
+    """And a transaction of which nothing is said had nothing to show."""
+    failure = OpFailure(3, DeleteKey(b"a"))
+    assert (failure.met, failure.refusal, failure.lock_delayed) == (None, None, False)
+    assert TxnOutcome() == TxnOutcome((), ())
 
 
 def test_outcomes_and_reads_are_values() -> None:
@@ -26,8 +36,17 @@ def test_outcomes_and_reads_are_values() -> None:
     assert Read(7, [b"a"]) != Read(8, [b"a"])
 
 
-@pytest.mark.parametrize("value", [Applied(7), Read(7, None)])
-def test_outcomes_and_reads_cannot_be_changed(value: object) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        Applied(7),
+        Read(7, None),
+        TxnOutcome(),
+        OpResult(None, b"a", with_value=True),
+        OpFailure(0, DeleteKey(b"a")),
+    ],
+)
+def test_outcomes_and_reads_cannot_be_changed(value: Any) -> None:
     """What came back stays as it came."""
     with pytest.raises(FrozenInstanceError):
-        setattr(value, "index", 8)  # noqa: B010 - an assignment would not pass the type check
+        setattr(value, next(iter(value.__slots__)), 8)

@@ -16,6 +16,7 @@ from kvstore.state.command import (
     LockKey,
     RestoreStore,
     SetKey,
+    Txn,
     UnlockKey,
 )
 from kvstore.state.entry import Entry
@@ -35,6 +36,7 @@ ONE_OF_EACH: list[Command] = [
     make_session(S1),
     DestroySession(S1),
     RestoreStore((), (Entry(b"a", b"1", 0, "", 0, 1, 1),)),
+    Txn((SetKey(b"a", b"1", 0), DeleteKey(b"b"))),
 ]
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvstore.state.graveyard import TOMBSTONES_MAX, Graveyard
+from kvstore.state.image import Tombstone
 
 
 def test_empty_graveyard_knows_no_delete() -> None:
@@ -180,3 +181,48 @@ def test_no_delete_is_lost_below_latest_and_floor(
             newest = index
         assert newest <= max(graveyard.latest(prefix), graveyard.floor) <= index
         assert len(graveyard) <= tombstones_max
+
+
+def test_held_burials_are_done_when_they_are_released() -> None:
+    """Until then nothing is known of them; keys, trees and their order are as without."""
+    graveyard = Graveyard()
+    graveyard.bury(b"t/old", 3)
+    graveyard.hold()
+    graveyard.bury(b"a", 5)
+    graveyard.bury_tree(b"t/", [b"t/1"], 5)
+    assert len(graveyard) == 1
+    assert graveyard.latest(b"") == 3
+    graveyard.release()
+    assert len(graveyard) == 4
+    assert [graveyard.latest(name) for name in (b"a", b"t/", b"t/1")] == [5, 5, 0]
+    graveyard.bury(b"b", 6)
+    assert graveyard.latest(b"b") == 6
+
+
+def test_dropped_burials_leave_nothing() -> None:
+    """What is buried afterwards is buried at once."""
+    graveyard = Graveyard()
+    graveyard.hold()
+    graveyard.bury(b"a", 5)
+    graveyard.bury_tree(b"t/", [b"t/1"], 5)
+    graveyard.drop_held()
+    assert len(graveyard) == 0
+    graveyard.bury(b"b", 6)
+    assert graveyard.tombstones() == [Tombstone(b"b", 6, with_tree=False)]
+
+
+def test_dropped_burials_make_nothing_be_forgotten() -> None:
+    """A transaction of many deletes that failed takes no older tombstone's place."""
+    graveyard = Graveyard(4)
+    graveyard.bury(b"old", 1)
+    graveyard.hold()
+    for number in range(9):
+        graveyard.bury(b"%d" % number, 2)
+    graveyard.drop_held()
+    assert (graveyard.latest(b"old"), graveyard.floor) == (1, 0)
+    graveyard.hold()
+    for number in range(9):
+        graveyard.bury(b"%d" % number, 2)
+    graveyard.release()
+    assert len(graveyard) <= 4
+    assert graveyard.floor == 2

@@ -1,5 +1,6 @@
 """Random commands against a dict: the state, a forgetful twin and a naive model, step by step."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,14 +11,22 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from kvstore.state.applied import Applied, Read
 from kvstore.state.command import (
     CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
     Command,
     CreateStore,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
     DestroySession,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
     LockKey,
     SetKey,
+    Txn,
+    TxnOp,
     UnlockKey,
 )
 from kvstore.state.entry import Behavior
@@ -48,6 +57,34 @@ values = st.sampled_from([b"", b"1", b"2"])
 flags = st.sampled_from([0, 0, 0, 2**64 - 1])
 # Mostly the plain ids, so that locks are often held and released.
 holders = st.sampled_from([*SESSIONS * 3, *SPELLINGS, "x", ""])
+offs = st.sampled_from([0, 0, 0, -1, 1])
+
+
+@dataclass(frozen=True)
+class Idea:
+    """An operation of a transaction, but for what depends on the store."""
+
+    kind: type[TxnOp]
+    key: bytes
+    prefix: bytes
+    value: bytes
+    # Beside the index of the key.
+    off: int
+    # None: whoever holds the key.
+    holder: str | None
+
+
+# Those that may fail, and those that do not or seldom do.
+_RISKY = [CasKey, DeleteKeyCas, LockKey, UnlockKey, CheckIndex, CheckSession, CheckNotExists]
+_RISKY += [GetKey, ImpossibleOp]
+_SAFE = [SetKey, SetKey, DeleteKey, DeleteTree, GetTree, CasKey, DeleteKeyCas]
+
+
+def ideas(kinds: list[Any], keys: st.SearchStrategy[bytes], offs: st.SearchStrategy[int]) -> Any:
+    """Return up to six operations of these kinds."""
+    who = st.none() | holders
+    one = st.builds(Idea, st.sampled_from(kinds), keys, prefixes, values, offs, who)
+    return st.lists(one, min_size=1, max_size=6)
 
 
 def ask(source: State | ForgetfulTwin) -> Answers:
@@ -86,13 +123,17 @@ def check_moves(before: Answers, after: Answers, index: int) -> None:
             assert read.index == index > old.index, f"{query} changed at {index} unseen"
 
 
-def check_stays(before: Answers, after: Answers) -> None:
-    """See that a key or tree that is there and was not changed keeps its index: no wake-up."""
+def check_stays(before: Answers, after: Answers, touched: set[bytes]) -> None:
+    """See that a key or tree that is there and was not touched keeps its index: no wake-up."""
     for query, read in after.items():
-        if query[0] in {"get", "get_tree"} and read.value and read.value == before[query].value:
-            if query[1] == b"":
-                continue  # the root is at the index of the whole store
-            assert read.index == before[query].index, f"{query} moved without a change"
+        if query[0] not in {"get", "get_tree"} or not read.value:
+            continue
+        if query[0] == "get":
+            is_touched = query[1] in touched
+        else:  # the root is at the index of the whole store
+            is_touched = not query[1] or any(key.startswith(query[1]) for key in touched)
+        if not is_touched:
+            assert read == before[query], f"{query} moved without a change"
 
 
 class CommandsAgainstADict(RuleBasedStateMachine):
@@ -195,6 +236,16 @@ class CommandsAgainstADict(RuleBasedStateMachine):
             self.write(UnlockKey(key, value, flags, holder))
             self.write(LockKey(key, value, flags, other))
 
+    @rule(ideas=ideas(_SAFE + _RISKY, keys | lock_keys, offs))
+    def run_any_txn(self, ideas: list[Idea]) -> None:
+        """Try several operations of all kinds at once."""
+        self.write(Txn(tuple(map(self.op, ideas))))
+
+    @rule(ideas=ideas(_SAFE, keys, st.just(0)))
+    def run_txn(self, ideas: list[Idea]) -> None:
+        """Do several writes at once."""
+        self.write(Txn(tuple(map(self.op, ideas))))
+
     @rule(
         session_id=st.sampled_from(SESSIONS),
         behavior=st.sampled_from(["release", "delete"]),
@@ -215,6 +266,30 @@ class CommandsAgainstADict(RuleBasedStateMachine):
         entry = self.model.entries.get(key)
         return entry.modify_index if entry else 0
 
+    def op(self, idea: Idea) -> TxnOp:  # noqa: PLR0911 - a table
+        """Make an operation that fits the store as it is before the transaction."""
+        key, value, kind = idea.key, idea.value, idea.kind
+        entry = self.model.entries.get(key)
+        index = max(0, self.model_index(key) + idea.off)
+        holder = idea.holder
+        if holder is None:
+            holder = entry.session if entry else S1
+        if kind is ImpossibleOp:
+            return ImpossibleOp("unknown")
+        if kind in (DeleteTree, GetTree):
+            return kind(idea.prefix)
+        if kind is SetKey:
+            return SetKey(key, value, 0)
+        if kind is CasKey:
+            return CasKey(key, value, 0, index)
+        if kind in (LockKey, UnlockKey):
+            return kind(key, value, 0, holder)
+        if kind is CheckSession:
+            return CheckSession(key, holder)
+        if kind in (DeleteKeyCas, CheckIndex):
+            return kind(key, index)
+        return GetKey(key, or_empty=idea.off != 0) if kind is GetKey else kind(key)
+
     def write(self, command: Command) -> None:
         """Apply the command everywhere, then compare every answer."""
         index = self.state.last_index + 1
@@ -230,7 +305,14 @@ class CommandsAgainstADict(RuleBasedStateMachine):
             for key in before_entries.keys() | self.model.entries.keys()
             if before_entries.get(key) != self.model.entries.get(key)
         }
-        assert list(applied.changed_keys) == sorted(changed)
+        touched = self.model.touched(index)
+        assert changed <= touched
+        if isinstance(command, Txn):
+            self.check_txn(applied)
+            assert len(applied.changed_keys) == len(touched)
+            assert set(applied.changed_keys) == touched
+        else:
+            assert list(applied.changed_keys) == sorted(changed) == sorted(touched)
         created = self.model.sessions.items() - before_sessions.items()
         assert [applied.created] == [made for _, made in created] or not (
             created or applied.created
@@ -241,15 +323,27 @@ class CommandsAgainstADict(RuleBasedStateMachine):
         self.commands.append(command)
         self.outcomes.append(applied)
         self.state.check()
-        self.check_state(index)
+        self.check_state(index, touched)
         self.check_twin(index, command, applied)
 
-    def check_state(self, index: int) -> None:
+    def check_txn(self, applied: Applied) -> None:
+        """Compare what came of each operation."""
+        outcome = applied.txn
+        assert outcome is not None
+        results = [(one.key, one.entry, one.with_value) for one in outcome.results]
+        assert results == self.model.shown
+        failures = [
+            (one.position, one.met, one.refusal and type(one.refusal)) for one in outcome.failures
+        ]
+        assert failures == self.model.failed
+        assert not any(one.lock_delayed for one in outcome.failures)
+
+    def check_state(self, index: int, touched: set[bytes]) -> None:
         """Compare the state with the model and with what it said before."""
         answers, session_answers = ask(self.state), ask_sessions(self.state)
         assert answers == expected(self.model)
         check_moves(self.answers, answers, index)
-        check_stays(self.answers, answers)
+        check_stays(self.answers, answers, touched)
         alive = [self.model.sessions[name] for name in sorted(self.model.sessions)]
         assert session_answers["sessions",].value == alive
         for node in NODES:
@@ -272,7 +366,7 @@ class CommandsAgainstADict(RuleBasedStateMachine):
             assert self.answers[query].index <= read.index <= self.model.kv_index()
         check_moves(self.twin_answers, answers, index)
         if self.twin.floor == floor:
-            check_stays(self.twin_answers, answers)
+            check_stays(self.twin_answers, answers, set(applied.changed_keys))
         self.twin_answers = answers
 
     def teardown(self) -> None:

@@ -1,11 +1,11 @@
-"""Where the keys under a prefix end."""
+"""Where the keys under a prefix end, and how their names are cut."""
 # ruff: noqa: N802 - test names begin with the ids of the contract, as they are written there
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvstore.state.prefix import prefix_end
+from kvstore.state.prefix import cut_names, prefix_end
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,22 @@ def test_G2_every_extension_lies_before_the_end(prefix: bytes, rest: bytes) -> N
     """Whatever is added to a prefix, the name stays within its range."""
     end = prefix_end(prefix)
     assert end is None or prefix + rest < end
+
+
+@pytest.mark.parametrize(
+    ("prefix", "separator", "names"),
+    [
+        (b"", b"", [b"a", b"a/b", b"a/c/d", b"a/c/e", b"b/"]),
+        (b"", b"/", [b"a", b"a/", b"b/"]),
+        (b"a/", b"/", [b"a/b", b"a/c/"]),
+        (b"a/c", b"/", [b"a/c/"]),
+        (b"", b"/c/", [b"a", b"a/b", b"a/c/", b"b/"]),
+    ],
+)
+def test_G4_names_are_cut_behind_the_prefix(
+    prefix: bytes, separator: bytes, names: list[bytes]
+) -> None:
+    """After the first separator there, which may be any text; each cut name comes once."""
+    stored = [b"a", b"a/b", b"a/c/d", b"a/c/e", b"b/"]
+    under = [name for name in stored if name.startswith(prefix)]
+    assert cut_names(under, prefix, separator) == names

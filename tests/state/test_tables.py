@@ -106,3 +106,67 @@ def test_stores_share_nothing() -> None:
     one.graveyard.bury(b"b", 2)
     assert not other.entries
     assert len(other.graveyard) == 0
+
+
+def whole(tables: Tables) -> tuple[object, ...]:
+    """Return all that a transaction may change."""
+    held = {owner: set(keys) for owner, keys in tables.held.items()}
+    return dict(tables.entries), held, tables.kv_index, tables.graveyard.tombstones()
+
+
+def test_roll_back_brings_back_what_was_there() -> None:
+    """Changed, removed, made, made again: entries, holders and the index are as at the begin."""
+    tables = Tables()
+    old, gone = an_entry(b"a", S1, 1), an_entry(b"b", S2, 2)
+    tables.put(None, old)
+    tables.put(None, gone)
+    before = whole(tables)
+    tables.begin()
+    free = an_entry(b"a", "", 3)
+    tables.put(old, free)
+    tables.put(free, an_entry(b"a", S2, 3))
+    tables.remove(gone, 3)
+    tables.put(None, an_entry(b"b", S1_UPPER, 3))
+    made = an_entry(b"c", S1, 3)
+    tables.put(None, made)
+    tables.remove(made, 3)
+    tables.put(None, an_entry(b"d", S1, 3))
+    tables.graveyard.bury(b"c", 3)
+    tables.roll_back()
+    assert whole(tables) == before
+    assert tables.entries[b"a"] is old
+
+
+def test_commit_keeps_what_was_done() -> None:
+    """Tombstones are there from then on, and not before."""
+    tables = Tables()
+    old = an_entry(b"a", S1, 1)
+    tables.put(None, old)
+    tables.begin()
+    tables.remove(old, 2)
+    tables.graveyard.bury(b"a", 2)
+    tables.put(None, an_entry(b"b", S2, 2))
+    assert len(tables.graveyard) == 0
+    tables.commit()
+    assert list(tables.entries) == [b"b"]
+    assert tables.held == {OWNER2: {b"b"}}
+    assert tables.kv_index == 2
+    assert tables.graveyard.latest(b"a") == 2
+
+
+def test_roll_back_undoes_its_own_transaction_only() -> None:
+    """What was committed before it stays, and so does what is written outside of one."""
+    tables = Tables()
+    tables.begin()
+    tables.put(None, an_entry(b"a", "", 1))
+    tables.commit()
+    tables.put(None, an_entry(b"b", "", 2))
+    before = whole(tables)
+    tables.begin()
+    tables.put(None, an_entry(b"c", "", 3))
+    tables.roll_back()
+    assert whole(tables) == before
+    tables.put(None, an_entry(b"d", "", 4))
+    tables.graveyard.bury(b"e", 5)
+    assert list(tables.entries) == [b"a", b"b", b"d"]
+    assert len(tables.graveyard) == 1

@@ -6,7 +6,7 @@ A store forgets after 16,385 deletes of distinct keys; this one does it all the 
 from collections.abc import Callable
 from typing import Any
 
-from kvstore.state import kv, session
+from kvstore.state import kv, session, txn
 from kvstore.state.applied import Applied, Read
 from kvstore.state.command import (
     CasKey,
@@ -19,6 +19,7 @@ from kvstore.state.command import (
     DestroySession,
     LockKey,
     SetKey,
+    Txn,
     UnlockKey,
 )
 from kvstore.state.entry import Entry
@@ -41,6 +42,7 @@ _APPLY: dict[type[Command], Callable[[Tables, int, Any], Applied]] = {
     UnlockKey: kv.unlock_key,
     CreateSession: session.create_session,
     DestroySession: session.destroy_session,
+    Txn: txn.run_txn,
 }
 
 
