@@ -1,12 +1,13 @@
 """Texts as Go writes them: Consul's error messages carry them and clients match on some."""
 
 import re
-from collections.abc import Iterable
+from binascii import unhexlify
 
 from kvstore.errors import InvalidRequest
 
 __all__ = [
     "is_printable",
+    "parse_bool",
     "parse_uint64",
     "path_escape",
     "path_unescape",
@@ -29,10 +30,23 @@ _ESCAPES = {
     "\t": "\\t",
     "\v": "\\v",
 }
-_PERCENT = re.compile(rb"%(..?|\Z)", re.DOTALL)
-_HEX_PAIR = re.compile(rb"[0-9A-Fa-f]{2}")
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
+}
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_ESCAPES_IN_A_ROW = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _QUERY_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")
 _PATH_SAFE = _QUERY_SAFE | frozenset(b"$&+,/:;=@")
+
+
+def _escapes(safe: frozenset[int]) -> tuple[str, ...]:
+    """Return what stands for each byte."""
+    return tuple(chr(byte) if byte in safe else f"%{byte:02X}" for byte in range(256))
+
+
+_PATH_ESCAPES = _escapes(_PATH_SAFE)
+_QUERY_ESCAPES = tuple(one.replace("%20", "+") for one in _escapes(_QUERY_SAFE))
 
 
 def is_printable(text: str) -> bool:
@@ -45,7 +59,9 @@ def is_printable(text: str) -> bool:
 
 def quote(text: str) -> str:
     """Return a text in Go's double quotes. Source: strconv.Quote."""
-    return f'"{"".join(map(_quote_one, text))}"'
+    # Each character once: a text may be a megabyte of few different ones.
+    quoted = text.translate({ord(char): _quote_one(char) for char in set(text)})
+    return f'"{quoted}"'
 
 
 def _quote_one(char: str) -> str:
@@ -56,9 +72,14 @@ def _quote_one(char: str) -> str:
         return f"\\x{code - 0xDC00:02x}"
     if is_printable(char):
         return char
-    if code < 0x80:
+    if code < 0x20:  # and not 0x7f, up to Go 1.15
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def parse_bool(text: str) -> bool | None:
+    """Return what a text says, None when it says neither. Source: strconv.ParseBool."""
+    return _BOOLEANS.get(text)
 
 
 def parse_uint64(text: str) -> int:
@@ -89,23 +110,23 @@ def query_unescape(raw: bytes) -> bytes:
 
 
 def _unescape(raw: bytes) -> bytes:
-    def decode(found: re.Match[bytes]) -> bytes:
-        if not _HEX_PAIR.fullmatch(found[1]):
-            raise InvalidRequest(f"invalid URL escape {quote(found[0].decode('latin-1'))}")
-        return bytes.fromhex(found[1].decode("ascii"))
+    """Decode escapes by runs, since a target may be a megabyte of them."""
+    bad = _BAD_ESCAPE.search(raw)
+    if bad is not None:
+        escape = raw[bad.start() : bad.start() + 3].decode("latin-1")
+        raise InvalidRequest(f"invalid URL escape {quote(escape)}")
+    return _ESCAPES_IN_A_ROW.sub(_decode, raw)
 
-    return _PERCENT.sub(decode, raw)
+
+def _decode(run: re.Match[bytes]) -> bytes:
+    return unhexlify(run[0].replace(b"%", b""))
 
 
 def path_escape(path: bytes) -> str:
     """Return a path escaped as Go's URL.String does."""
-    return _escape(path, _PATH_SAFE)
+    return "".join([_PATH_ESCAPES[byte] for byte in path])
 
 
 def query_escape(text: bytes) -> str:
     """Return a name or value of a query escaped as url.QueryEscape does."""
-    return _escape(text, _QUERY_SAFE).replace("%20", "+")
-
-
-def _escape(data: Iterable[int], safe: frozenset[int]) -> str:
-    return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in data)
+    return "".join([_QUERY_ESCAPES[byte] for byte in text])

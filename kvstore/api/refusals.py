@@ -18,10 +18,11 @@ from kvstore.errors import (
     NoRoom,
     Overloaded,
     Stopping,
+    TooManySessions,
     UnknownSession,
 )
 
-__all__ = ["guarded", "refusal"]
+__all__ = ["guarded", "reason", "refusal"]
 
 T = TypeVar("T")
 
@@ -35,15 +36,20 @@ _STATUS: dict[type[KVStoreError], int] = {
     NoRoom: 507,
     Overloaded: 503,
     Stopping: 503,
+    TooManySessions: 503,
 }
 
 
 def refusal(error: KVStoreError, headers: bytes = b"") -> Response:
     """Return what a client is told of an error."""
-    message = str(error)
+    return text(_STATUS.get(type(error), 500), reason(error), headers)
+
+
+def reason(error: KVStoreError) -> str:
+    """Return an error in Consul's words."""
     if isinstance(error, InvalidSessionId):
-        message = f"failed session lookup: index error: {message}"
-    return text(_STATUS.get(type(error), 500), message, headers)
+        return f"failed session lookup: index error: {error}"
+    return str(error)
 
 
 def guarded(step: Callable[[T], Answer], argument: T) -> Answer:

@@ -5,6 +5,7 @@ from kvstore.api.query import Query
 from kvstore.api.render import indent
 
 __all__ = [
+    "KNOWN_LEADER",
     "NOT_LOOKED",
     "archive",
     "empty",
@@ -32,16 +33,20 @@ _RAW = (
 NOT_LOOKED = b"X-Consul-Index: 1\r\nX-Consul-Knownleader: false\r\nX-Consul-Lastcontact: 0\r\n"
 
 
+# What goes with every read: one server always knows its leader (H22).
+KNOWN_LEADER = b"X-Consul-Knownleader: true\r\nX-Consul-Lastcontact: 0\r\n"
+
+
 def index_headers(index: int) -> bytes:
     """Return the headers of a read; the index is never 0 (H21)."""
-    return b"X-Consul-Index: %d\r\nX-Consul-Knownleader: true\r\nX-Consul-Lastcontact: 0\r\n" % (
-        index or 1
-    )
+    return b"X-Consul-Index: %d\r\n%s" % (index or 1, KNOWN_LEADER)
 
 
-def json_response(query: Query, body: bytes, headers: bytes = b"") -> Response:
+def json_response(
+    query: Query, body: bytes, headers: bytes = b"", *, status: int = 200
+) -> Response:
     """Return a JSON body, indented if the client asked for it."""
-    return Response(200, _JSON + headers, indent(body) if "pretty" in query else body)
+    return Response(status, _JSON + headers, indent(body) if "pretty" in query else body)
 
 
 def raw_value(value: bytes, headers: bytes) -> Response:

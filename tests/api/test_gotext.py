@@ -32,7 +32,7 @@ WIRE_TEXT = st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
         ('a"b', r'"a\"b"'),
         ("a\\b", r'"a\\b"'),
         ("\a\b\f\n\r\t\v", r'"\a\b\f\n\r\t\v"'),
-        ("\x00\x1f\x7f", r'"\x00\x1f\x7f"'),
+        ("\x00\x1f\x7f", r'"\x00\x1f\u007f"'),
         ("é世", '"é世"'),
         ("\x80\xa0", r'"\u0080\u00a0"'),
         ("\u200b\ufeff", r'"\u200b\ufeff"'),

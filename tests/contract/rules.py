@@ -20,6 +20,9 @@ RULES = {
     "restore-is-a-write": "what a restore changes has the index of the restore, and no other wakes",
     "restore-looks-first": "an archive whose content cannot be restored is refused",
     "no-connection-limit": "no limit of 200 connections per client address",
+    "txn-larger": "a transaction may have 128 operations, get-or-empty among them, as from 1.14 on",
+    "txn-null-operation": "null in the place of an operation is a 400 and not a broken connection",
+    "one-node": "operations on nodes, services and checks fail: there is one node, no catalog",
 }
 
 

@@ -1,0 +1,190 @@
+"""The JSON body of `/v1/txn` → operations, as strictly as Go reads it. Pure.
+
+Members match in any letter case and the last of two wins, but one that is unknown is an error
+(T1).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kvstore.api.gojson import Members, bytes_of, decode, text_of, uint_of, wrong_type
+from kvstore.api.gotext import quote
+from kvstore.errors import InvalidRequest
+from kvstore.state.command import (
+    CasKey,
+    CheckIndex,
+    CheckNotExists,
+    CheckSession,
+    DeleteKey,
+    DeleteKeyCas,
+    DeleteTree,
+    GetKey,
+    GetTree,
+    ImpossibleOp,
+    LockKey,
+    SetKey,
+    TxnOp,
+    UnlockKey,
+)
+
+__all__ = ["WrittenOp", "parse_txn_body"]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOp:
+    """One operation as the client wrote it."""
+
+    op: TxnOp
+    # What the operation is about; empty for one that is not about keys.
+    key: bytes
+    # Whether Consul counts it as a write (T6): it does not count a verb that it does not know.
+    is_write: bool
+    # Whether it is wrong without a key (T4).
+    needs_key: bool
+
+
+@dataclass(slots=True)
+class _KV:
+    """The members of a KV operation; the defaults are Go's zero values."""
+
+    verb: str = ""
+    key: bytes = b""
+    value: bytes = b""
+    flags: int = 0
+    index: int = 0
+    session: str = ""
+
+
+_MAKE: dict[str, Callable[[_KV], TxnOp]] = {
+    "set": lambda kv: SetKey(kv.key, kv.value, kv.flags),
+    "cas": lambda kv: CasKey(kv.key, kv.value, kv.flags, kv.index),
+    "lock": lambda kv: LockKey(kv.key, kv.value, kv.flags, kv.session),
+    "unlock": lambda kv: UnlockKey(kv.key, kv.value, kv.flags, kv.session),
+    "delete": lambda kv: DeleteKey(kv.key),
+    "delete-cas": lambda kv: DeleteKeyCas(kv.key, kv.index),
+    "delete-tree": lambda kv: DeleteTree(kv.key),
+    "get": lambda kv: GetKey(kv.key),
+    "get-or-empty": lambda kv: GetKey(kv.key, or_empty=True),
+    "get-tree": lambda kv: GetTree(kv.key),
+    "check-index": lambda kv: CheckIndex(kv.key, kv.index),
+    "check-session": lambda kv: CheckSession(kv.key, kv.session),
+    "check-not-exists": lambda kv: CheckNotExists(kv.key),
+}
+_WRITES = frozenset(("set", "cas", "lock", "unlock", "delete", "delete-cas", "delete-tree"))
+
+# What else a transaction of Consul's may hold; the first in this order counts (T3).
+_CATALOG_KINDS = ("Node", "Service", "Check")
+
+
+def parse_txn_body(body: bytes) -> list[WrittenOp | None]:
+    """Return the operations of a transaction; None stands for one that says nothing (`{}`).
+
+    Raises InvalidRequest with the text behind "Failed to parse body: ".
+    """
+    ops = decode(body)
+    if ops is None:
+        return []
+    if isinstance(ops, Members) or not isinstance(ops, list):
+        raise wrong_type(ops, "Go value", "api.TxnOps")
+    return [_parse_op(one) for one in ops]
+
+
+def _parse_op(value: Any) -> WrittenOp | None:
+    if value is None:
+        # Ours (rule txn-null-operation): Consul's handler ends in a panic.
+        raise InvalidRequest('an operation is null, expected an object such as {"KV": {…}}')
+    if not isinstance(value, Members):
+        raise wrong_type(value, "Go value", "api.TxnOp")
+    kv: _KV | None = None
+    catalog: dict[str, WrittenOp | None] = {}
+    for name, one in value:
+        kind = name.casefold()
+        if kind == "kv":
+            # Of two, the second adds to the first, as with any structure that Go reads twice.
+            kv = None if one is None else _read_kv(kv or _KV(), one)
+        elif kind.capitalize() in _CATALOG_KINDS:
+            catalog[kind.capitalize()] = _parse_catalog(kind.capitalize(), one)
+        else:
+            raise InvalidRequest(f"json: unknown field {quote(name)}")
+    if kv is not None:
+        return _written(kv)
+    return next((catalog[kind] for kind in _CATALOG_KINDS if catalog.get(kind)), None)
+
+
+def _read_kv(kv: _KV, value: Any) -> _KV:
+    if not isinstance(value, Members):
+        raise wrong_type(value, "Go struct field TxnOp.KV", "api.KVTxnOp")
+    for name, one in value:
+        parse = _MEMBERS.get(name.casefold())
+        if parse is None:
+            raise InvalidRequest(f"json: unknown field {quote(name)}")
+        parse(kv, one)
+    return kv
+
+
+def _written(kv: _KV) -> WrittenOp:
+    make = _MAKE.get(kv.verb)
+    op = ImpossibleOp(f"unknown KV verb {quote(kv.verb)}") if make is None else make(kv)
+    return WrittenOp(op, kv.key, kv.verb in _WRITES, kv.verb != "delete-tree")
+
+
+def _parse_catalog(kind: str, value: Any) -> WrittenOp | None:
+    """Return an operation that fails: there is no catalog to read or write (rule one-node)."""
+    if value is None:
+        return None
+    if not isinstance(value, Members):
+        raise wrong_type(value, f"Go struct field TxnOp.{kind}", f"api.{kind}TxnOp")
+    verb = next((one for name, one in reversed(value) if name.casefold() == "verb"), "")
+    verb = "" if verb is None else text_of(verb, f"Go struct field {kind}TxnOp.{kind}.Verb")
+    why = f"unknown {kind} verb {quote(verb)}: this server has keys and sessions, but no catalog"
+    return WrittenOp(ImpossibleOp(why), b"", verb != "get", needs_key=False)
+
+
+def _place(member: str) -> str:
+    return f"Go struct field KVTxnOp.KV.{member}"
+
+
+def _verb(kv: _KV, value: Any) -> None:
+    if value is not None:
+        kv.verb = text_of(value, _place("Verb"), "api.KVOp")
+
+
+def _key(kv: _KV, value: Any) -> None:
+    if value is not None:
+        kv.key = text_of(value, _place("Key")).encode()
+
+
+def _value(kv: _KV, value: Any) -> None:
+    kv.value = b"" if value is None else bytes_of(value, _place("Value"))
+
+
+def _flags(kv: _KV, value: Any) -> None:
+    if value is not None:
+        kv.flags = uint_of(value, _place("Flags"), 64)
+
+
+def _index(kv: _KV, value: Any) -> None:
+    if value is not None:
+        kv.index = uint_of(value, _place("Index"), 64)
+
+
+def _session(kv: _KV, value: Any) -> None:
+    if value is not None:
+        kv.session = text_of(value, _place("Session"))
+
+
+def _namespace(_kv: _KV, value: Any) -> None:
+    if value is not None:
+        text_of(value, _place("Namespace"))  # then ignored (T11)
+
+
+_MEMBERS: dict[str, Callable[[_KV, Any], None]] = {
+    "verb": _verb,
+    "key": _key,
+    "value": _value,
+    "flags": _flags,
+    "index": _index,
+    "session": _session,
+    "namespace": _namespace,
+}
