@@ -7,16 +7,18 @@ aiohttp lane today) brings each answer to its `Response`:
 - `NeedBody`: read the body, give it to `then`, go on with what that returns;
 - `Writing`: wait for the outcome of a write, give it to `render`;
 - `Working`: wait for a response that takes long to make;
-- `Waiting`: wait for a parked read, give it to `render`; `cancel` it when the client is gone.
+- `Waiting`: wait for a parked read, give it to `render`; `cancel` it when the client is gone;
+- `Streaming`: send piece after piece, until the client is gone or the server stops.
 
 Knows nothing of sockets, tasks or aiohttp.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kvstore.access.tokens import Tokens
 from kvstore.api.query import Query
 from kvstore.engine.blocking import Parked
 from kvstore.state.applied import Applied, Read
@@ -24,10 +26,13 @@ from kvstore.state.applied import Applied, Read
 __all__ = [
     "Answer",
     "Endpoint",
+    "Methods",
     "NeedBody",
     "Refused",
     "Request",
     "Response",
+    "Routes",
+    "Streaming",
     "Waiting",
     "Working",
     "Writing",
@@ -43,6 +48,8 @@ class Request:
     query: Query
     # Case-insensitive.
     headers: Mapping[str, str]
+    # Who may do what; None when everybody may do everything. See `permission.py`.
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,18 @@ class Waiting:
     render: Callable[[Read[Any]], Response]
 
 
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """A body without an end; its pieces go out as they come, in chunks.
+
+    `pieces` is closed (`aclose`) when nobody reads it any more, also when it was never begun.
+    """
+
+    # Whole header lines, each with its CR LF; the status is 200.
+    headers: bytes
+    pieces: AsyncGenerator[bytes, None]
+
+
 class Refused(Exception):
     """Raised by an endpoint, or by `NeedBody.then`, to answer at once; `refusals.py` catches it."""
 
@@ -103,5 +122,10 @@ class Refused(Exception):
         self.response = response
 
 
-Answer = Response | NeedBody | Writing | Working | Waiting
+Answer = Response | NeedBody | Writing | Working | Waiting | Streaming
 Endpoint = Callable[[Request], Answer]
+
+# By method, in the order of the Allow header.
+Methods = Mapping[str, Endpoint]
+# By pattern: one that ends in "/" matches by prefix, the longest first; the rest match exactly.
+Routes = Mapping[bytes, Methods]

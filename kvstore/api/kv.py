@@ -8,9 +8,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from kvstore.api.exchange import Answer, NeedBody, Request, Response, Waiting, Writing
+from kvstore.access.grants import Grants
+from kvstore.api.exchange import (
+    Answer,
+    NeedBody,
+    Request,
+    Response,
+    Routes,
+    Waiting,
+    Writing,
+)
 from kvstore.api.gotext import parse_uint64
 from kvstore.api.params import check_datacenter, check_namespace, parse_read
+from kvstore.api.permission import grants_of, require
 from kvstore.api.query import Query, ReadOptions
 from kvstore.api.refusals import refusal
 from kvstore.api.render import render_entries, render_keys
@@ -32,6 +42,8 @@ from kvstore.state.command import (
     UnlockKey,
 )
 from kvstore.state.entry import Entry
+from kvstore.state.prefix import cut_names
+from kvstore.state.store import State
 
 __all__ = ["VALUE_BYTES_MAX", "KVEndpoints"]
 
@@ -55,6 +67,10 @@ class KVEndpoints:
         self._datacenter = datacenter
         self._adopt_lost_cas = adopt_lost_cas
 
+    def routes(self) -> Routes:
+        """Return the one route, whose methods these are."""
+        return {KV_PREFIX: {"GET": self.get, "PUT": self.put, "DELETE": self.delete}}
+
     def get(self, request: Request) -> Answer:
         """Read a key, a tree (`recurse`) or names (`keys`, which beats `recurse`, G1)."""
         options = parse_read(request)
@@ -64,15 +80,19 @@ class KVEndpoints:
             return _MISSING_KEY
         check_namespace(request)
         check_datacenter(request, self._datacenter)
+        grants = grants_of(request)
         tree, spelling = Scope(ScopeKind.TREE, key), _spelling(request)
+        if wants_keys or wants_tree:
+            require(grants.key_list(key), grants, "key:list", key)
         if wants_keys:
-            separator = query.get_bytes("separator") or query.get_bytes("seperator")
+            separator = query.get_bytes("separator" if "separator" in query else "seperator")
+            names = partial(_readable_keys, state, grants, key, separator)
             render_names = partial(_render_keys, query, key, spelling)
-            return self._read(lambda: state.keys(key, separator), tree, options, render_names)
+            return self._read(names, tree, options, render_names)
         if wants_tree:
-            return self._read(
-                lambda: state.get_tree(key), tree, options, partial(_render_tree, query, spelling)
-            )
+            entries = partial(_readable_tree, state, grants, key)
+            return self._read(entries, tree, options, partial(_render_tree, query, spelling))
+        require(grants.key_read(key), grants, "key:read", key)
         one = Scope(ScopeKind.KEY, key)
         return self._read(
             lambda: state.get(key), one, options, partial(_render_one, query, spelling)
@@ -102,6 +122,8 @@ class KVEndpoints:
 
         def write(body: bytes) -> Answer:
             check_datacenter(request, self._datacenter)
+            grants = grants_of(request)
+            require(grants.key_write(request.rest), grants, "key:write", request.rest)
             return self._submit(query, self._put_command(request, body, flags, cas_index))
 
         return NeedBody(VALUE_BYTES_MAX, _too_large, write)
@@ -132,10 +154,32 @@ class KVEndpoints:
         if "cas" in query:
             command = DeleteKeyCas(key, parse_uint64(query.get("cas")))
         check_datacenter(request, self._datacenter)
+        grants = grants_of(request)
+        allowed = grants.tree_write(key) if wants_tree else grants.key_write(key)
+        require(allowed, grants, "key:write", key)
         return self._submit(query, command)
 
     def _submit(self, query: Query, command: Command) -> Answer:
         return Writing(self._engine.submit(command), partial(_render_outcome, query))
+
+
+def _readable_keys(
+    state: State, grants: Grants, prefix: bytes, separator: bytes
+) -> Read[list[bytes]]:
+    """List the keys that may be read, cut after that; the index counts all (A4)."""
+    if grants.tree_read(prefix):
+        return state.keys(prefix, separator)
+    read = state.keys(prefix)
+    names = filter(grants.key_read, read.value)
+    return Read(read.index, cut_names(names, prefix, separator))
+
+
+def _readable_tree(state: State, grants: Grants, prefix: bytes) -> Read[list[Entry]]:
+    """Read the entries that may be read; the index counts all (A4)."""
+    read = state.get_tree(prefix)
+    if grants.tree_read(prefix):
+        return read
+    return Read(read.index, [entry for entry in read.value if grants.key_read(entry.key)])
 
 
 @dataclass(frozen=True, slots=True)

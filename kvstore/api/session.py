@@ -3,10 +3,21 @@
 from collections.abc import Callable
 from functools import partial
 
-from kvstore.api.exchange import Answer, NeedBody, Refused, Request, Response, Waiting, Writing
+from kvstore.access.grants import Grants
+from kvstore.api.exchange import (
+    Answer,
+    NeedBody,
+    Refused,
+    Request,
+    Response,
+    Routes,
+    Waiting,
+    Writing,
+)
 from kvstore.api.params import check_datacenter, check_namespace, parse_read
+from kvstore.api.permission import grants_of, require
 from kvstore.api.query import Query, ReadOptions
-from kvstore.api.refusals import refusal
+from kvstore.api.refusals import reason, refusal
 from kvstore.api.render import render_sessions, render_value
 from kvstore.api.responses import NOT_LOOKED, index_headers, json_response, text
 from kvstore.api.session_body import parse_session_body
@@ -32,6 +43,17 @@ class SessionEndpoints:
         self._engine = engine
         self._datacenter = datacenter
 
+    def routes(self) -> Routes:
+        """Return which request goes to which endpoint."""
+        return {
+            b"/v1/session/create": {"PUT": self.create},
+            b"/v1/session/destroy/": {"PUT": self.destroy},
+            b"/v1/session/renew/": {"PUT": self.renew},
+            b"/v1/session/info/": {"GET": self.info},
+            b"/v1/session/node/": {"GET": self.node},
+            b"/v1/session/list": {"GET": self.list_all},
+        }
+
     def create(self, request: Request) -> Answer:
         """Make a session and answer its id."""
         check_namespace(request)
@@ -42,15 +64,25 @@ class SessionEndpoints:
             except InvalidRequest as error:
                 return text(400, f"Request decode failed: {error}")
             check_datacenter(request, self._datacenter)
+            if wanted.node != "":  # which is an error that comes before rights (S3)
+                _require_write(grants_of(request))
             outcome = self._engine.create_session(wanted)
             return Writing(outcome, partial(_render_created, request.query))
 
         return NeedBody(SESSION_BODY_BYTES_MAX, _too_large, write)
 
     def destroy(self, request: Request) -> Answer:
-        """Invalidate a session; one that is gone already is fine (S12)."""
+        """Invalidate a session; one that is gone already is fine (S12) and takes no right (A5)."""
         session_id = self._session_id(request)
-        parse_session_id(session_id)
+        grants = grants_of(request)
+        try:
+            found = self._engine.state.get_session(session_id).value
+        except InvalidSessionId as error:
+            if request.tokens is None:
+                raise
+            return text(500, f"Session lookup failed: {reason(error)}")
+        if found:
+            _require_write(grants)
         outcome = self._engine.submit(DestroySession(session_id))
         return Writing(outcome, lambda _: json_response(request.query, b"true"))
 
@@ -58,6 +90,9 @@ class SessionEndpoints:
         """Give a session its full time again; its answer's TTL is when the client comes back."""
         parse_read(request)
         session_id = self._session_id(request)
+        grants = grants_of(request)
+        if self._engine.state.get_session(session_id).value:
+            _require_write(grants)
         session = self._engine.renew_session(session_id)
         if session is None:
             return text(404, f"Session id '{session_id}' not found")
@@ -67,12 +102,13 @@ class SessionEndpoints:
         """Read one session; an unknown one is an empty list."""
         options = parse_read(request)
         session_id = self._session_id(request, NOT_LOOKED)
+        grants = grants_of(request, NOT_LOOKED)
         try:
             scope = Scope(ScopeKind.SESSION, parse_session_id(session_id))
         except InvalidSessionId as error:
             return refusal(error, NOT_LOOKED)
         state = self._engine.state
-        return self._read(request, options, scope, lambda: state.get_session(session_id))
+        return self._read(request, grants, options, scope, lambda: state.get_session(session_id))
 
     def _session_id(self, request: Request, headers: bytes = b"") -> str:
         check_namespace(request)
@@ -86,7 +122,8 @@ class SessionEndpoints:
         options = parse_read(request)
         check_namespace(request)
         check_datacenter(request, self._datacenter, NOT_LOOKED)
-        return self._read(request, options, ALL_SESSIONS, self._engine.state.list_sessions)
+        grants = grants_of(request, NOT_LOOKED)
+        return self._read(request, grants, options, ALL_SESSIONS, self._engine.state.list_sessions)
 
     def node(self, request: Request) -> Answer:
         """Read the sessions of one node; an unknown node has none."""
@@ -95,20 +132,27 @@ class SessionEndpoints:
         if not request.rest:
             return text(400, "Missing node name")
         check_datacenter(request, self._datacenter, NOT_LOOKED)
+        grants = grants_of(request, NOT_LOOKED)
         node = _decode(request.rest)
         state = self._engine.state
-        return self._read(request, options, ALL_SESSIONS, lambda: state.node_sessions(node))
+        return self._read(request, grants, options, ALL_SESSIONS, lambda: state.node_sessions(node))
 
     def _read(
         self,
         request: Request,
+        grants: Grants,
         options: ReadOptions,
         scope: Scope,
         query: Callable[[], Read[list[Session]]],
     ) -> Answer:
         read = self._engine.read(query, scope, options.min_index, options.wait_s)
-        render = partial(_render_sessions, request.query)
+        # Hidden sessions count for the index (A4).
+        render = partial(_render_sessions, request.query, shown=grants.session_read())
         return Waiting(read, render) if isinstance(read, Parked) else render(read)
+
+
+def _require_write(grants: Grants) -> None:
+    require(grants.session_write(), grants, "session:write")
 
 
 def _decode(rest: bytes) -> str:
@@ -120,8 +164,9 @@ def _render_created(query: Query, applied: Applied) -> Response:
     return json_response(query, render_value({"ID": applied.created.id}))
 
 
-def _render_sessions(query: Query, read: Read[list[Session]]) -> Response:
-    return json_response(query, render_sessions(read.value), index_headers(read.index))
+def _render_sessions(query: Query, read: Read[list[Session]], *, shown: bool) -> Response:
+    sessions = read.value if shown else []
+    return json_response(query, render_sessions(sessions), index_headers(read.index))
 
 
 def _too_large(size_bytes: int | None) -> Response:

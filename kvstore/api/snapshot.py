@@ -9,8 +9,9 @@ import io
 import logging
 from dataclasses import replace
 
-from kvstore.api.exchange import Answer, NeedBody, Request, Response, Working
+from kvstore.api.exchange import Answer, NeedBody, Request, Response, Routes, Working
 from kvstore.api.params import check_datacenter
+from kvstore.api.permission import grants_of, require
 from kvstore.api.responses import archive, empty, index_headers, text
 from kvstore.archive.archive import Archive, read_archive, write_archive
 from kvstore.clock import Clock
@@ -38,17 +39,27 @@ class SnapshotEndpoints:
         self._datacenter = datacenter
         self._clock = clock
 
+    def routes(self) -> Routes:
+        """Return the one route, whose methods these are."""
+        return {b"/v1/snapshot": {"GET": self.save, "PUT": self.restore}}
+
     def save(self, request: Request) -> Answer:
         """Answer the store as it is now, as an archive.
 
         As in Consul every other parameter of a read is taken for granted: this one never waits and
         is always consistent. O(n) at once for a list of the entries; the rest is in a thread.
         """
-        check_datacenter(request, self._datacenter)
+        self._require_operator(request)
         image = self._engine.state.image()
         # An entry never changes, so a list of them is the store as it is now.
         image = replace(image, entries=list(image.entries))
         return Working(asyncio.create_task(self._save(image, self._clock.wall_ms())))
+
+    def _require_operator(self, request: Request) -> None:
+        """Raise Refused unless the sender may have, and replace, the whole store."""
+        check_datacenter(request, self._datacenter)
+        grants = grants_of(request)
+        require(grants.operator_write(), grants, "operator:write")
 
     async def _save(self, image: Image, made_ms: int) -> Response:
         index = image.facts.last_index
@@ -62,7 +73,7 @@ class SnapshotEndpoints:
 
     def restore(self, request: Request) -> Answer:
         """Make the store's content that of an archive, in one write."""
-        check_datacenter(request, self._datacenter)
+        self._require_operator(request)
         if "stale" in request.query:
             return text(500, "stale not allowed for restore")
         return NeedBody(

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kvstore.api.exchange import Answer, Request, Response, Working
+from kvstore.api.exchange import Answer, Request, Response, Routes, Working
+from kvstore.api.permission import grants_of, require
 from kvstore.api.responses import json_response, text
 from kvstore.clock import Clock
 from kvstore.engine.engine import Engine
+from kvstore.engine.events import Events
 from kvstore.errors import CompactionFailed
 from kvstore.maintenance.compactor import Compactor
 
@@ -36,13 +38,25 @@ class _Figure:
 class UpkeepEndpoints:
     """The endpoints of one server; `compactor` is None when everything is in memory."""
 
-    def __init__(self, engine: Engine, clock: Clock, compactor: Compactor | None) -> None:
+    def __init__(
+        self, engine: Engine, events: Events, clock: Clock, compactor: Compactor | None
+    ) -> None:
         self._engine = engine
+        self._events = events
         self._clock = clock
         self._compactor = compactor
 
+    def routes(self) -> Routes:
+        """Return which request goes to which endpoint."""
+        return {
+            b"/v1/agent/metrics": {"GET": self.metrics},
+            b"/v1/kvstore/compact": {"PUT": self.compact},
+        }
+
     def metrics(self, request: Request) -> Answer:
         """Answer all figures."""
+        grants = grants_of(request)
+        require(grants.agent_read(), grants, "agent:read")
         figures = list(self._figures())
         if request.query.get("format") == "prometheus":
             return Response(200, _PROMETHEUS, _prometheus(figures))
@@ -58,6 +72,8 @@ class UpkeepEndpoints:
 
     def compact(self, request: Request) -> Answer:
         """Compact the journal now; answered when it is done, with what the snapshot holds."""
+        grants = grants_of(request)
+        require(grants.operator_write(), grants, "operator:write")
         if self._compactor is None:
             return text(400, "there is no journal to compact: everything is in memory (--dev)")
         return Working(asyncio.ensure_future(self._compact(request, self._compactor)))
@@ -75,7 +91,8 @@ class UpkeepEndpoints:
         yield _Figure("index", "Index of the newest write.", state.last_index)
         yield _Figure("keys", "Keys in the store.", state.entry_count)
         yield _Figure("sessions", "Live sessions.", state.session_count)
-        yield _Figure("parked_queries", "Blocking queries that wait.", engine.parked_count)
+        parked = engine.parked_count + self._events.parked_count
+        yield _Figure("parked_queries", "Blocking queries that wait.", parked)
         failed = engine.failure is not None
         yield _Figure("journal_failed", "1 when nothing is written any more.", failed)
         if self._compactor is None:

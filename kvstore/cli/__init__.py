@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "log": "kvstore.cli.history:log",
     "history": "kvstore.cli.history:history",
     "compact": "kvstore.cli.compact:compact",
+    "token": "kvstore.cli.token:token",
 }
 
 

@@ -25,9 +25,11 @@ __all__ = [
     "EXIT_FOLDER_UNUSABLE",
     "EXIT_JOURNAL_DAMAGED",
     "EXIT_JOURNAL_FAILED",
+    "EXIT_MAY_NOT",
     "EXIT_NOT_KEPT",
     "EXIT_READ_ONLY",
     "EXIT_SERVER",
+    "EXIT_TOKENS_UNUSABLE",
     "give_up",
     "journal_exit",
 ]
@@ -43,6 +45,8 @@ EXIT_READ_ONLY = 9
 EXIT_SERVER = 10
 EXIT_EXISTS = 11
 EXIT_NOT_KEPT = 12
+EXIT_TOKENS_UNUSABLE = 13
+EXIT_MAY_NOT = 14
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

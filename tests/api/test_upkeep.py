@@ -16,6 +16,7 @@ from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
+from kvstore.engine.events import Events
 from kvstore.errors import CompactionFailed
 from kvstore.journal.disk import Folder, FolderDisk
 from kvstore.journal.file import FileJournal
@@ -68,7 +69,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
     never = CompactionRule(2**63, 0)
     compactor = Compactor(journal, clock, never, Retention(2**62, 2**62), space, build)
     others = endpoints(engine)[:-1]
-    upkeep = UpkeepEndpoints(engine, clock, compactor)
+    upkeep = UpkeepEndpoints(engine, Events(clock), clock, compactor)
     kept = Kept(Calls(engine, Router(*others, upkeep)), clock)
     yield kept
     await compactor.close()

@@ -1,0 +1,1 @@
+"""Access: tokens, and what each of them allows. Knows nothing of HTTP."""
