@@ -1,13 +1,15 @@
 """The log: lines for people, or an object a line for machines."""
 
+import asyncio
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from kvstore.logs import set_up_logging
+from kvstore.logs import FOLLOWED_LINES_MAX, LINE_CHARS_MAX, follow_log, set_up_logging
 
 log = logging.getLogger("kvstore.test")
 
@@ -82,3 +84,63 @@ def test_a_second_set_up_replaces_the_first(capsys: pytest.CaptureFixture[str]) 
     set_up_logging("json", "info")
     log.info("once")
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+async def test_who_follows_reads_what_is_logged_from_then_on() -> None:
+    """At a level and in a format of their own, from any thread."""
+    set_up_logging("text", "error")
+    lines = follow_log("json", logging.DEBUG)
+    first = asyncio.ensure_future(anext(lines))
+    await asyncio.sleep(0)  # until it follows
+    thread = threading.Thread(target=log.debug, args=("from a thread",))
+    thread.start()
+    assert json.loads(await first)["message"] == "from a thread"
+    log.info("x")
+    assert json.loads(await anext(lines))["message"] == "x"
+    await lines.aclose()
+    thread.join()
+
+
+async def test_who_follows_changes_nothing_for_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is shown on standard error stays as it was, also when the last one ends."""
+    set_up_logging("text", "warning")
+    followers = [follow_log("text", level) for level in (logging.DEBUG, logging.INFO)]
+    waiting = [asyncio.ensure_future(anext(lines)) for lines in followers]
+    await asyncio.sleep(0)  # until they follow
+    log.info("for two")
+    assert [line.endswith(" INFO for two") for line in await asyncio.gather(*waiting)] == [True] * 2
+    await followers[0].aclose()
+    assert logging.getLogger().level == logging.INFO
+    await followers[1].aclose()
+    assert logging.getLogger().level == logging.WARNING
+    assert len(logging.getLogger().handlers) == 1
+    assert capsys.readouterr().err == ""
+
+
+async def test_who_is_slow_loses_lines_and_is_told_how_many() -> None:
+    """Those that wait are kept, then comes the count, then what is logged after it."""
+    set_up_logging("text", "critical")
+    lines = follow_log("text", logging.INFO)
+    first = asyncio.ensure_future(anext(lines))
+    await asyncio.sleep(0)  # until it follows
+    for number in range(FOLLOWED_LINES_MAX + 3):
+        log.info("line %d", number)
+    assert (await first).endswith("line 0")
+    log.info("one more fits")
+    read = [await anext(lines) for _ in range(FOLLOWED_LINES_MAX)]
+    assert read[-1].endswith("one more fits")
+    assert (await anext(lines)).startswith("3 lines were lost here")
+    log.info("after")
+    assert (await anext(lines)).endswith("after")
+    await lines.aclose()
+
+
+async def test_a_line_that_waits_is_not_long() -> None:
+    """It may hold what a client sent."""
+    set_up_logging("text", "critical")
+    lines = follow_log("text", logging.INFO)
+    first = asyncio.ensure_future(anext(lines))
+    await asyncio.sleep(0)  # until it follows
+    log.info("x" * 2 * LINE_CHARS_MAX)
+    assert len(await first) == LINE_CHARS_MAX
+    await lines.aclose()

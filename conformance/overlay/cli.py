@@ -9,6 +9,7 @@ from rich.console import Console
 
 from conformance.overlay import report
 from conformance.overlay.errors import LabUnavailable
+from conformance.overlay.npm import prepare_client
 from conformance.overlay.outcome import Outcome, Verdict
 from conformance.overlay.packages import prepare
 from conformance.overlay.runner import Runner
@@ -79,10 +80,18 @@ def overlay(
 
 @click.command()
 def setup() -> None:
-    """Get what the lab needs: Debian packages, and the pinned engine and Consul."""
+    """Get what the lab and tests of real clients need.
+
+    Debian packages, the pinned engine and Consul, and a client library for Node.js.
+    """
     console = Console(width=None if sys.stdout.isatty() else 120)
+
+    def say(text: str) -> None:
+        console.print(text, style="dim")
+
     try:
-        tools = prepare(lambda text: console.print(text, style="dim"))
+        tools = prepare(say)
+        prepare_client(say)
     except LabUnavailable as reason:
         console.print(f"Not ready: {reason}", style="red", markup=False, highlight=False)
         sys.exit(EXIT_UNAVAILABLE)

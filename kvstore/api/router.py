@@ -1,26 +1,24 @@
-"""From a method and a raw target to an endpoint: routes, redirects, 404, 405, OPTIONS.
+"""From a method and a raw target to an endpoint: redirects, 404, 405, OPTIONS.
 
 Consul's order (contract 1.2): the target must parse, then be printable, then clean, then known;
-then the query must decode, then the method be allowed. The places of what comes with later work:
-`/v1/txn` is one more line in the table; tokens are checked where `dispatch` calls the endpoint.
+then the query must decode, then the method be allowed. Which routes there are, each family of
+endpoints says itself.
 """
 
 import re
 from collections.abc import Mapping
+from typing import Protocol
 
-from kvstore.api.exchange import Answer, Endpoint, Request, Response
-from kvstore.api.kv import KVEndpoints
+from kvstore.access.tokens import Tokens
+from kvstore.api.exchange import Answer, Methods, Request, Response, Routes, Waiting
+from kvstore.api.permission import looked_at_anew
 from kvstore.api.query import parse_query
 from kvstore.api.refusals import guarded
 from kvstore.api.responses import empty, plain, redirect, text
-from kvstore.api.session import SessionEndpoints
-from kvstore.api.snapshot import SnapshotEndpoints
-from kvstore.api.status import StatusEndpoints
 from kvstore.api.target import KV_PREFIX, Target, parse_target, redirect_location
-from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.errors import InvalidRequest
 
-__all__ = ["BAD_REQUEST", "Router"]
+__all__ = ["BAD_REQUEST", "Family", "Router"]
 
 # What Go's HTTP server answers to what is no request.
 BAD_REQUEST = plain(400, "400 Bad Request", close=True)
@@ -32,50 +30,27 @@ _HOME = plain(200, "Consul Agent")
 # A target that needs no decoding and no cleaning, but for the two patterns below.
 _PLAIN_TARGET = re.compile(r"(/v1/kv/[!$&-.0-9:;=@A-Z_a-z~/]*)(?:\?(.*))?", re.DOTALL)
 
-Methods = Mapping[str, Endpoint]
+
+class Family(Protocol):
+    """Endpoints that belong together."""
+
+    def routes(self) -> Routes:
+        """Return which request goes to which of them."""
+        ...
 
 
 class Router:
-    """The routes of one server."""
+    """The routes of one server; every request is given its tokens."""
 
-    def __init__(
-        self,
-        kv: KVEndpoints,
-        sessions: SessionEndpoints,
-        status: StatusEndpoints,
-        snapshots: SnapshotEndpoints,
-        upkeep: UpkeepEndpoints,
-    ) -> None:
-        self._kv: Methods = {"GET": kv.get, "PUT": kv.put, "DELETE": kv.delete}
-        # Patterns that match by prefix end in "/"; the rest match exactly.
-        self._routes: dict[bytes, Methods] = {
-            b"/v1/kv/": self._kv,
-            b"/v1/session/create": {"PUT": sessions.create},
-            b"/v1/session/destroy/": {"PUT": sessions.destroy},
-            b"/v1/session/renew/": {"PUT": sessions.renew},
-            b"/v1/session/info/": {"GET": sessions.info},
-            b"/v1/session/node/": {"GET": sessions.node},
-            b"/v1/session/list": {"GET": sessions.list_all},
-            b"/v1/status/leader": {"GET": status.leader},
-            b"/v1/status/peers": {"GET": status.peers},
-            b"/v1/agent/self": {"GET": status.agent_self},
-            b"/v1/agent/members": {"GET": status.members},
-            b"/v1/agent/checks": {"GET": status.agent_checks},
-            b"/v1/agent/services": {"GET": status.agent_services},
-            b"/v1/catalog/datacenters": {"GET": status.datacenters},
-            b"/v1/catalog/nodes": {"GET": status.nodes},
-            b"/v1/catalog/services": {"GET": status.services},
-            b"/v1/catalog/service/": {"GET": status.service_nodes},
-            b"/v1/catalog/node/": {"GET": status.node},
-            b"/v1/health/node/": {"GET": status.node_checks},
-            b"/v1/health/checks/": {"GET": status.service_checks},
-            b"/v1/health/state/": {"GET": status.checks_in_state},
-            b"/v1/health/service/": {"GET": status.service_health},
-            b"/v1/agent/metrics": {"GET": upkeep.metrics},
-            b"/v1/kvstore/compact": {"PUT": upkeep.compact},
-            b"/v1/snapshot": {"GET": snapshots.save, "PUT": snapshots.restore},
-        }
-        self._prefixes = [pattern for pattern in self._routes if pattern.endswith(b"/")]
+    def __init__(self, *families: Family, tokens: Tokens | None = None) -> None:
+        self._routes: dict[bytes, Methods] = {}
+        for family in families:
+            routes = family.routes()
+            assert not routes.keys() & self._routes.keys(), "a route belongs to one family"
+            self._routes.update(routes)
+        self._kv = self._routes.get(KV_PREFIX, {})
+        self._longest = max(map(len, self._routes), default=0)
+        self._tokens = tokens
 
     def dispatch(self, method: str, raw_target: str, headers: Mapping[str, str]) -> Answer:
         """Return the answer to a request's head. Raises nothing a client can cause."""
@@ -111,12 +86,20 @@ class Router:
         if methods is None:
             if path + b"/" in self._routes:
                 return _redirect(method, path + b"/", _filled(target.raw_query))
-            pattern = next((one for one in self._prefixes if path.startswith(one)), None)
+            pattern = self._prefix_of(path)
             if pattern is None:
                 return _UNKNOWN
             methods, rest = self._routes[pattern], path[len(pattern) :]
         raw_query = target.raw_query[1:]
         return self._call(methods, method, rest, raw_query, headers)
+
+    def _prefix_of(self, path: bytes) -> bytes | None:
+        """Return the longest pattern that a path begins with."""
+        end = self._longest
+        while (end := path.rfind(b"/", 0, end)) > 0:
+            if path[: end + 1] in self._routes:
+                return path[: end + 1]
+        return None
 
     def _call(
         self,
@@ -132,7 +115,11 @@ class Router:
         endpoint = methods.get(method)
         if endpoint is None:
             return _other_method(method, methods)
-        return guarded(endpoint, Request(rest, query, headers))
+        request = Request(rest, query, headers, self._tokens)
+        answer = guarded(endpoint, request)
+        if isinstance(answer, Waiting):
+            return looked_at_anew(endpoint, request, answer)
+        return answer
 
 
 def _other_method(method: str, methods: Methods) -> Response:

@@ -11,20 +11,33 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from kvstore.api.absent import AbsentEndpoints
+from kvstore.api.acl import ACLEndpoints
+from kvstore.api.agent import AgentEndpoints
+from kvstore.api.catalog import CatalogEndpoints
+from kvstore.api.cluster import ClusterEndpoints
+from kvstore.api.event import EventEndpoints
 from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Working, Writing
+from kvstore.api.health import HealthEndpoints
 from kvstore.api.identity import Identity
 from kvstore.api.kv import KVEndpoints
+from kvstore.api.monitor import MonitorEndpoints
+from kvstore.api.prepared import PreparedEndpoints
 from kvstore.api.query import parse_query
 from kvstore.api.refusals import guarded, refusal
-from kvstore.api.router import Router
+from kvstore.api.registrations import RegistrationEndpoints
+from kvstore.api.router import Family, Router
 from kvstore.api.session import SessionEndpoints
 from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
+from kvstore.api.txn import TxnEndpoints
+from kvstore.api.unchanging import Unchanging
 from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.clock import SystemClock
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
+from kvstore.engine.events import Events
 from kvstore.errors import KVStoreError
 from kvstore.journal.journal import Journal
 from kvstore.journal.memory import MemoryJournal
@@ -35,16 +48,27 @@ __all__ = ["IDENTITY", "Calls", "calling", "endpoints", "head", "read_query"]
 IDENTITY = Identity("n1", "b0a1c2d3-0000-1111-2222-333344445555", "dc1", "10.0.0.5", 8500, "0.1.0")
 
 
-def endpoints(
-    engine: Engine, *, adopt_lost_cas: bool = False
-) -> tuple[KVEndpoints, SessionEndpoints, StatusEndpoints, SnapshotEndpoints, UpkeepEndpoints]:
-    """Return what a router routes to, over an engine."""
+def endpoints(engine: Engine, *, adopt_lost_cas: bool = False) -> tuple[Family, ...]:
+    """Return what a router routes to, over an engine; the last is UpkeepEndpoints."""
+    datacenter = IDENTITY.datacenter
+    reads, events = Unchanging(engine, datacenter), Events(SystemClock())
     return (
-        KVEndpoints(engine, IDENTITY.datacenter, adopt_lost_cas=adopt_lost_cas),
-        SessionEndpoints(engine, IDENTITY.datacenter),
-        StatusEndpoints(engine, IDENTITY),
-        SnapshotEndpoints(engine, IDENTITY.datacenter, SystemClock()),
-        UpkeepEndpoints(engine, SystemClock(), None),
+        KVEndpoints(engine, datacenter, adopt_lost_cas=adopt_lost_cas),
+        SessionEndpoints(engine, datacenter),
+        TxnEndpoints(engine, datacenter),
+        StatusEndpoints(IDENTITY),
+        AgentEndpoints(engine, events, IDENTITY, None),
+        RegistrationEndpoints(),
+        CatalogEndpoints(reads, IDENTITY),
+        HealthEndpoints(reads, IDENTITY),
+        ClusterEndpoints(engine, reads, IDENTITY, SystemClock()),
+        PreparedEndpoints(reads, datacenter),
+        EventEndpoints(events, IDENTITY.node, datacenter),
+        MonitorEndpoints(),
+        ACLEndpoints(),
+        AbsentEndpoints(),
+        SnapshotEndpoints(engine, datacenter, SystemClock()),
+        UpkeepEndpoints(engine, events, SystemClock(), None),
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvstore.api.exchange import NeedBody, Response, Waiting
+from kvstore.api.exchange import NeedBody, Response, Streaming, Waiting
 from kvstore.api.router import BAD_REQUEST
 
 from .calls import Calls, calling, head
@@ -15,6 +15,36 @@ WIRE_TEXT = st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 # Targets that get somewhere: routes, keys, parameters, and what is between them.
 PIECES = ["/v1/kv/", "/v1/session/", "create", "info/", "renew/", "destroy/", "node/", "list", "a"]
 PIECES += ["/v1/", "status/leader", "agent/self", "catalog/", "health/", "nodes", "service/"]
+PIECES += [
+    "agent/",
+    "members",
+    "monitor",
+    "check/",
+    "pass/",
+    "deregister/",
+    "maintenance",
+    "enable=",
+]
+PIECES += [
+    "event/",
+    "fire/",
+    "operator/",
+    "keyring",
+    "raft/peer",
+    "coordinate/",
+    "query",
+    "acl/token/",
+]
+PIECES += [
+    "node-services/",
+    "filter=",
+    "passing=",
+    "node-meta=",
+    "tag=",
+    "segment=",
+    "loglevel=",
+    "wan=",
+]
 PIECES += ["/", "..", "%2f", "%zz", "%00", "\udcff", "?", "&", ";", "=", "recurse", "keys", "raw"]
 PIECES += ["index=", "wait=1ms", "cas=", "acquire=", "release=", "flags=", "dc=", "ns=", "7", "n1"]
 PIECES += ["00000000-0000-0000-0000-000000000000", "separator=", "pretty", "passing=", "http://h"]
@@ -32,6 +62,8 @@ async def test_no_request_raises(method: str, target: str, body: bytes) -> None:
         answer = calls.dispatch(method, target)
         if isinstance(answer, Waiting):
             answer.parked.cancel()
+        elif isinstance(answer, Streaming):
+            await answer.pieces.aclose()
         else:
             response = await calls.finish(answer, body)
             assert 200 <= response.status < 600
@@ -100,11 +132,14 @@ async def test_H3_options(calls: Calls) -> None:
         "/ui",
         "/v1/session",
         "/v1/status/leader/",
-        "/v1/txn",
+        "/v1/txn/",
         "/V1/kv/a",
         "/kv/a",
-        "/v1/agent/service/x",
-        "/v1/catalog/register",
+        "/v1/agent",
+        "/v1/catalog",
+        "/v1/nope/a/b",
+        "/ui/",
+        "/debug",
     ],
 )
 async def test_H5_unknown_paths(calls: Calls, method: str, target: str) -> None:

@@ -3,8 +3,9 @@
 
 import pytest
 
+from conformance.suite.wire import encode_request
+
 from .stores import Store
-from .wire import encode_request
 
 READ, WRITE = "OPTIONS,GET", "OPTIONS,PUT"
 
@@ -17,21 +18,88 @@ ROUTES = [
     ("/v1/session/info/x", READ),
     ("/v1/session/node/x", READ),
     ("/v1/session/list", READ),
+    ("/v1/txn", WRITE),
+    ("/v1/snapshot", "OPTIONS,GET,PUT"),
     ("/v1/status/leader", READ),
     ("/v1/status/peers", READ),
     ("/v1/agent/self", READ),
     ("/v1/agent/members", READ),
     ("/v1/agent/checks", READ),
     ("/v1/agent/services", READ),
+    ("/v1/agent/metrics", READ),
+    ("/v1/agent/monitor", READ),
+    ("/v1/agent/host", READ),
+    ("/v1/agent/check/register", WRITE),
+    ("/v1/agent/check/deregister/x", WRITE),
+    ("/v1/agent/check/pass/x", WRITE),
+    ("/v1/agent/check/warn/x", WRITE),
+    ("/v1/agent/check/fail/x", WRITE),
+    ("/v1/agent/check/update/x", WRITE),
+    ("/v1/agent/service/register", WRITE),
+    ("/v1/agent/service/deregister/x", WRITE),
+    ("/v1/agent/service/maintenance/x", WRITE),
+    ("/v1/agent/service/x", READ),
+    ("/v1/agent/health/service/id/x", READ),
+    ("/v1/agent/health/service/name/x", READ),
+    ("/v1/agent/maintenance", WRITE),
+    ("/v1/agent/reload", WRITE),
+    ("/v1/agent/leave", WRITE),
+    ("/v1/agent/join/x", WRITE),
+    ("/v1/agent/force-leave/x", WRITE),
+    ("/v1/agent/token/default", WRITE),
     ("/v1/catalog/datacenters", READ),
     ("/v1/catalog/nodes", READ),
     ("/v1/catalog/services", READ),
     ("/v1/catalog/service/x", READ),
+    ("/v1/catalog/connect/x", READ),
     ("/v1/catalog/node/x", READ),
+    ("/v1/catalog/node-services/x", READ),
+    ("/v1/catalog/gateway-services/x", READ),
+    ("/v1/catalog/register", WRITE),
+    ("/v1/catalog/deregister", WRITE),
     ("/v1/health/node/x", READ),
     ("/v1/health/checks/x", READ),
     ("/v1/health/state/any", READ),
     ("/v1/health/service/x", READ),
+    ("/v1/health/connect/x", READ),
+    ("/v1/health/ingress/x", READ),
+    ("/v1/event/fire/x", WRITE),
+    ("/v1/event/list", READ),
+    ("/v1/operator/raft/configuration", READ),
+    ("/v1/operator/raft/peer", "OPTIONS,DELETE"),
+    ("/v1/operator/autopilot/configuration", "OPTIONS,GET,PUT"),
+    ("/v1/operator/autopilot/health", READ),
+    ("/v1/coordinate/datacenters", READ),
+    ("/v1/coordinate/nodes", READ),
+    ("/v1/coordinate/node/x", READ),
+    ("/v1/coordinate/update", WRITE),
+    ("/v1/acl/list", READ),
+    ("/v1/acl/token", WRITE),
+    ("/v1/acl/token/x", "OPTIONS,GET,PUT,DELETE"),
+    ("/v1/acl/token/self", READ),
+    ("/v1/acl/policy/x", "OPTIONS,GET,PUT,DELETE"),
+    ("/v1/acl/policy/name/x", READ),
+    ("/v1/acl/rules/translate/x", READ),
+    ("/v1/config", WRITE),
+    ("/v1/config/x", "OPTIONS,GET,DELETE"),
+    ("/v1/connect/ca/roots", READ),
+    ("/v1/connect/ca/configuration", "OPTIONS,GET,PUT"),
+    ("/v1/connect/intentions/match", READ),
+    ("/v1/connect/intentions/x", "OPTIONS,GET,PUT,DELETE"),
+    ("/v1/internal/federation-states", READ),
+    ("/v1/internal/ui/nodes", READ),
+    ("/v1/internal/ui/node/x", READ),
+]
+# Those that take a POST, which tests of other routes use as a wrong method.
+POSTED = [
+    ("/v1/query", "OPTIONS,GET,POST"),
+    ("/v1/operator/keyring", "OPTIONS,GET,POST,PUT,DELETE"),
+    ("/v1/acl/login", "OPTIONS,POST"),
+    ("/v1/acl/rules/translate", "OPTIONS,POST"),
+    ("/v1/agent/connect/authorize", "OPTIONS,POST"),
+    ("/v1/connect/intentions", "OPTIONS,GET,POST"),
+    ("/v1/discovery-chain/x", "OPTIONS,GET,POST"),
+    ("/v1/internal/acl/authorize", "OPTIONS,POST"),
 ]
 
 UNKNOWN = [
@@ -44,6 +112,16 @@ UNKNOWN = [
     "/v1/status/leader/",
     "/v1/session/list/",
     "/v1/session/create/",
+    "/v1/agent",
+    "/v1/agent/self/",
+    "/v1/agent/check",
+    "/v1/agent/connect",
+    "/v1/acl",
+    "/v1/health",
+    "/v1/event",
+    "/v1/internal/ui",
+    "/v1/operator",
+    "/debug",
     "/v1/KV/a",
 ]
 
@@ -73,7 +151,7 @@ def test_H2_head_is_never_allowed(store: Store, path: str, allow: str) -> None:
     assert answer.get("Allow") == allow
 
 
-@pytest.mark.parametrize(("path", "allow"), ROUTES)
+@pytest.mark.parametrize(("path", "allow"), ROUTES + POSTED)
 def test_H3_options(store: Store, path: str, allow: str) -> None:
     """OPTIONS on a known route lists its methods and parses no parameter."""
     answer = store.ask("OPTIONS", f"{path}?index=abc&stale&consistent")
@@ -82,6 +160,13 @@ def test_H3_options(store: Store, path: str, allow: str) -> None:
     assert answer.get("Content-Length") == "0"
     assert answer.get("Content-Type") is None
     assert answer.get("Vary") == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("path", ["/v1/health/node", "/v1/agent/service", "/v1/acl/policy/name"])
+def test_H7_a_prefix_without_its_slash(store: Store, path: str) -> None:
+    """A pattern that matches by prefix is reached without its slash too, by a redirect."""
+    answer = store.ask("GET", path)
+    assert (answer.status, answer.get("Location")) == (301, f"{path}/")
 
 
 def test_H3_options_star(store: Store) -> None:

@@ -1,0 +1,1 @@
+"""Clients that others wrote, unmodified, on our server and on a real Consul."""
