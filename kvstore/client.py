@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Self
-from urllib.parse import quote_from_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote, urlsplit
 
 import aiohttp
 from yarl import URL
 
+from kvstore.client_tls import is_tls_default, server_name, setting, tls_context
 from kvstore.errors import CallFailed
 
 __all__ = ["DEFAULT_URL", "Answer", "Client", "default_url", "key_target", "parse_url"]
@@ -43,19 +44,27 @@ def default_url(environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("KVSTORE_URL") or environ.get("CONSUL_HTTP_ADDR") or DEFAULT_URL
 
 
-def parse_url(text: str) -> str:
-    """Return the base URL that http://HOST:PORT, https://HOST:PORT or HOST:PORT names.
+def parse_url(text: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the base URL that http://HOST:PORT, https://HOST:PORT, HOST:PORT or unix:// names.
 
-    Raises ValueError with a sentence for anything else.
+    Without a scheme it is http, or https if the environment says so (CONSUL_HTTP_SSL). Raises
+    ValueError with a sentence for anything else.
     """
-    wrong = f"{text!r} is no server's address; expected http://HOST:8500 or HOST:8500"
+    wrong = (
+        f"{text!r} is no server's address; expected http://HOST:8500 or HOST:8500, or https://, "
+        "or unix:///PATH"
+    )
+    scheme = "https" if is_tls_default(environ) else "http"
     try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
+        parts = urlsplit(text if "://" in text else f"{scheme}://{text}")
         port = parts.port
     except ValueError as error:
         raise ValueError(wrong) from error
-    beside = parts.path.strip("/") or parts.query or parts.fragment or parts.username
-    if parts.scheme not in ("http", "https") or not parts.hostname or beside:
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError(wrong)
+    if parts.scheme == "unix" and not parts.netloc and parts.path.strip("/"):
+        return f"unix://{parts.path}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
         raise ValueError(wrong)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
@@ -70,27 +79,36 @@ class Client:
     """Calls to one server, on up to `connections` connections; used as `async with`.
 
     `url` is what `parse_url` returns. The token goes with every call; without one given it is
-    CONSUL_HTTP_TOKEN's.
+    KVSTORE_HTTP_TOKEN's or CONSUL_HTTP_TOKEN's. How it speaks TLS is in `client_tls.py`.
     """
 
     def __init__(self, url: str, *, token: str | None = None, connections: int = 1) -> None:
         self.url = url
-        token = os.environ.get("CONSUL_HTTP_TOKEN", "") if token is None else token
+        token = setting(os.environ, "HTTP_TOKEN") if token is None else token
         # Not compressed: packing a large store takes longer than sending it.
         headers = {"Accept-Encoding": "identity"}
         self._headers = {**headers, "X-Consul-Token": token} if token else headers
         self._connections = connections
+        # Of a unix socket, whose requests still name a host.
+        self._path = unquote(url.removeprefix("unix://")) if url.startswith("unix:") else None
+        self._base = url if self._path is None else "http://localhost"
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections),
+            connector=self._connector(),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_WITHIN_S, sock_read=_SILENT_FOR_S
             ),
         )
         return self
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._path is not None:
+            return aiohttp.UnixConnector(self._path, limit=self._connections)
+        context = tls_context() if self.url.startswith("https:") else True
+        return aiohttp.TCPConnector(limit=self._connections, ssl=context)
 
     async def __aexit__(self, *exception: object) -> None:
         assert self._session is not None
@@ -123,19 +141,25 @@ class Client:
         reads), and when it answers with a status that is not in `accept`.
         """
         assert self._session is not None
-        url = URL(self.url + target, encoded=True)
+        url = URL(self._base + target, encoded=True)
         try:
             async with self._session.request(
-                method, url, data=body, allow_redirects=False
+                method, url, data=body, allow_redirects=False, server_hostname=server_name()
             ) as response:
                 if response.status not in accept:
                     raise CallFailed(await self._refusal(method, target, response))
                 yield response
         except aiohttp.ServerTimeoutError as error:
             raise CallFailed(f"{self.url} does not answer {method} {_path(target)}") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise CallFailed(self._distrusted(error.certificate_error)) from error
+        except aiohttp.ClientConnectorSSLError as error:
+            raise CallFailed(self._no_tls(error.os_error)) from error
         except aiohttp.ClientConnectorError as error:
             raise CallFailed(self._unreached(error)) from error
         except aiohttp.ClientError as error:  # not OSError: the block may write to a pipe
+            if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
+                raise CallFailed(self._no_tls(error)) from error
             reason = str(error) or type(error).__name__
             raise CallFailed(f"{self.url} broke off {method} {_path(target)}: {reason}") from error
 
@@ -150,6 +174,23 @@ class Client:
         number = cause.errno or 0
         reason = os.strerror(number) if number > 0 else cause.strerror or str(cause)
         return f"cannot reach {self.url}: {reason}. Is the server running? --url names another"
+
+    def _distrusted(self, error: Exception) -> str:
+        found = getattr(error, "verify_message", "") or str(error)
+        step = "KVSTORE_CACERT names the file of the CA that has signed it"
+        if "mismatch" in found:
+            step = "KVSTORE_TLS_SERVER_NAME names the host that it is for"
+        return f"{self.url} has a certificate that cannot be trusted: {found.rstrip('.')}. {step}"
+
+    def _no_tls(self, error: Exception) -> str:
+        reason = str(getattr(error, "reason", "") or error)
+        if "WRONG_VERSION_NUMBER" in reason:
+            return f"{self.url} does not speak TLS. Is it http://?"
+        if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+            wanted = "KVSTORE_CLIENT_CERT and KVSTORE_CLIENT_KEY name the files of one"
+            return f"{self.url} asks for a client certificate. {wanted}"
+        words = reason.replace("_", " ").lower()
+        return f"{self.url} broke off the TLS handshake: {words}"
 
 
 def _path(target: str) -> str:

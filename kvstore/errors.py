@@ -14,12 +14,16 @@
     │   └── JournalUnwritable       a write or a sync failed: nothing more is acknowledged
     ├── ArchiveUnreadable       what should be a snapshot archive of Consul's is none, or damaged
     ├── CallFailed              a command got no answer from a server, or a refusal
+    ├── CannotListen            an address that no socket could be opened for
     ├── CompactionFailed        no snapshot could be made; the journal goes on as it was
     ├── NoRoom                  the data folder is full up to its limit; nothing was written
     ├── NoStore                 a folder that holds no store, where one was expected
     ├── NotKept                 an index or a time that a folder's files do not have
     ├── Overloaded              the bounded queue is full; nothing was written
     ├── Stopping                the server is on its way down; nothing was written
+    ├── TooManySessions         there are as many sessions as there may be
+    ├── TlsUnusable             a certificate, key or CA file that cannot be used
+    ├── TokensUnusable          what should be tokens cannot be read or makes no sense; none is used
     └── InvariantBroken         our fault: a bug
 
 A refused check-and-set, a lock held by somebody else and a missing key are answers, not errors.
@@ -31,6 +35,7 @@ from pathlib import Path
 __all__ = [
     "ArchiveUnreadable",
     "CallFailed",
+    "CannotListen",
     "CompactionFailed",
     "InvalidRequest",
     "InvalidSession",
@@ -49,6 +54,9 @@ __all__ = [
     "Overloaded",
     "RequestError",
     "Stopping",
+    "TlsUnusable",
+    "TokensUnusable",
+    "TooManySessions",
     "UnknownSession",
 ]
 
@@ -215,6 +223,19 @@ class CallFailed(KVStoreError):
     """A server could not be reached, or did not do what a command asked; the text says which."""
 
 
+class CannotListen(KVStoreError):
+    """A socket could not be opened; `number` is the system's, None when it gave none."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        super().__init__(address, error)
+        self.address = address
+        self.reason = error.strerror or str(error)
+        self.number = error.errno
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.address}: {self.reason}"
+
+
 class CompactionFailed(KVStoreError):
     """A snapshot could not be made; the journal is as it was and goes on."""
 
@@ -235,6 +256,51 @@ class Stopping(KVStoreError):
 
     def __str__(self) -> str:
         return "the server is stopping"
+
+
+class TlsUnusable(KVStoreError):
+    """A file that TLS needs is missing or wrong; `reason` says what is, and what was expected."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class TokensUnusable(KVStoreError):
+    """A file or folder of tokens with a mistake in it; nothing of it is in force.
+
+    `where` names the token and the member, "" when it is about the whole file. Never holds a
+    secret.
+    """
+
+    def __init__(self, path: Path, where: str, found: str, expected: str) -> None:
+        super().__init__(path, where, found, expected)
+        self.path = path
+        self.where = where
+        self.found = found
+        self.expected = expected
+
+    def __str__(self) -> str:
+        where = f"{self.path}: {self.where}" if self.where else str(self.path)
+        return f"{where}: found {self.found}, expected {self.expected}"
+
+
+class TooManySessions(KVStoreError):
+    """A session more than there may be; nothing was written."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"there are {self.limit} sessions, which is the limit: destroy those that are not "
+            "needed, give them a TTL, or raise --sessions-max"
+        )
 
 
 class InvariantBroken(KVStoreError):

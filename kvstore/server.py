@@ -3,34 +3,49 @@
 The only module that knows every floor.
 """
 
-import asyncio
 import gc
 import logging
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from kvstore import __version__
+from kvstore.access.files import TokenSource
+from kvstore.api.absent import AbsentEndpoints
+from kvstore.api.acl import ACLEndpoints
+from kvstore.api.agent import AgentEndpoints
+from kvstore.api.catalog import CatalogEndpoints
+from kvstore.api.cluster import ClusterEndpoints
+from kvstore.api.event import EventEndpoints
+from kvstore.api.health import HealthEndpoints
 from kvstore.api.identity import Identity
 from kvstore.api.kv import KVEndpoints
 from kvstore.api.lane import Lane
+from kvstore.api.monitor import MonitorEndpoints
+from kvstore.api.prepared import PreparedEndpoints
+from kvstore.api.registrations import RegistrationEndpoints
 from kvstore.api.router import Router
 from kvstore.api.session import SessionEndpoints
 from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
+from kvstore.api.txn import TxnEndpoints
+from kvstore.api.unchanging import Unchanging
 from kvstore.api.upkeep import UpkeepEndpoints
 from kvstore.clock import Clock, SystemClock
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
-from kvstore.errors import JournalUnwritable
+from kvstore.engine.events import Events
+from kvstore.errors import JournalUnwritable, KVStoreError
 from kvstore.journal.disk import FolderDisk
 from kvstore.journal.file import FileJournal
 from kvstore.journal.journal import Journal
 from kvstore.journal.memory import MemoryJournal
-from kvstore.listening import BACKLOG, reachable_host
+from kvstore.listening import Listener, TcpAddress, reachable_host
 from kvstore.maintenance.compactor import Compactor, build_in_process
 from kvstore.settings import Settings
+from kvstore.transport.credentials import Credentials
+from kvstore.transport.door import Door, connections_within
+from kvstore.transport.serving import Serving
 
 __all__ = ["Server"]
 
@@ -59,54 +74,99 @@ def _without_collector() -> Iterator[None]:
 
 
 class Server:
-    """One store on one listening socket, which it owns from now on."""
+    """One store on its listening sockets, which it owns from now on."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, clock: Clock | None = None
+        self, settings: Settings, listeners: Sequence[Listener], clock: Clock | None = None
     ) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._clock = clock
+        self._events = Events(clock or SystemClock())
         # Set by `start`.
+        self._serving: Serving | None = None
+        self._tokens: TokenSource | None = None
         self._engine: Engine | None = None
         self._compactor: Compactor | None = None
         self._lane: Lane | None = None
-        self._serving: asyncio.Server | None = None
 
     @property
     def host(self) -> str:
-        """The address under which clients reach the server."""
-        return reachable_host(self._listener)
+        """The address under which clients reach the first TCP listener; else this machine's own."""
+        listener = self._first_tcp()
+        return "127.0.0.1" if listener is None else reachable_host(listener.socket)
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
-        port: int = self._listener.getsockname()[1]
-        return port
+        """The port of the first TCP listener; 0 when there is none."""
+        listener = self._first_tcp()
+        return 0 if listener is None else int(listener.socket.getsockname()[1])
+
+    def _first_tcp(self) -> Listener | None:
+        tcp = (one for one in self._listeners if isinstance(one.address, TcpAddress))
+        return next(tcp, None)
 
     async def start(self, replayed: Replayed = lambda _count, _read, _total: None) -> None:
-        """Open and replay the journal, then serve.
+        """Read certificates and tokens, open and replay the journal, then serve.
 
         `replayed` is told now and then how far the reading of the journal has come. Raises
-        JournalError, and OSError when the folder cannot be made; then nothing was served, and
-        socket and folder are given up.
+        TlsUnusable, TokensUnusable, JournalError, and OSError when the folder cannot be made; then
+        nothing was served, and sockets and folder are given up.
         """
+        settings = self._settings
+        door = Door(connections_within(settings.connections_max), settings.client_connections_max)
+        self._serving = Serving(self._listeners, settings.tls, door)
         try:
+            if self._settings.tokens is not None:
+                self._tokens = TokenSource(self._settings.tokens)
             self._engine = await self._start_engine(replayed)
         except BaseException:
-            self._listener.close()
+            self._serving.close()
             raise
-        self._lane = Lane(self._router(self._engine))
-        self._serving = await asyncio.get_running_loop().create_server(
-            self._lane, sock=self._listener, backlog=BACKLOG
-        )
+        self._lane = Lane(self._router(self._engine), settings.limits, self._clock)
+        self._serving.open(self._lane)
+
+    def reload(self) -> None:
+        """Read certificates and tokens again, for new connections and new requests.
+
+        What cannot be read is logged with the reason, and what was read before stays in force.
+        """
+        if not self._sources:
+            log.info("there is nothing to read again: neither certificates nor tokens are set")
+        self._reload()
+
+    @property
+    def _sources(self) -> list[Credentials | TokenSource]:
+        """What can be read again."""
+        assert self._serving is not None
+        both = (self._serving.credentials, self._tokens)
+        return [source for source in both if source is not None]
+
+    def _reload(self) -> list[KVStoreError]:
+        """Read each source again; log and return the errors of those that stay as they were."""
+        errors = []
+        for source in self._sources:
+            try:
+                source.reload()
+            except KVStoreError as error:
+                log.error("%s; what was read before stays in force", error)  # noqa: TRY400
+                errors.append(error)
+        return errors
+
+    def _reload_or_raise(self) -> None:
+        """Read each source again; raises the first error, when all were tried."""
+        errors = self._reload()
+        if errors:
+            raise errors[0]
 
     async def _start_engine(self, replayed: Replayed) -> Engine:
         began = time.monotonic()
         settings = self._settings
         clock = self._clock or SystemClock()
         journal = self._open_journal()
-        rules = SessionRules(settings.node, settings.session_ttl_min_ns)
+        rules = SessionRules(
+            settings.node, settings.session_ttl_min_ns, sessions_max=settings.sessions_max
+        )
         engine = Engine(journal, clock, rules)
         try:
             with _without_collector():
@@ -158,12 +218,27 @@ class Server:
             port=self.port,
             version=__version__,
         )
+        reads = Unchanging(engine, settings.datacenter)
         return Router(
             KVEndpoints(engine, settings.datacenter, adopt_lost_cas=settings.adopt_lost_cas),
             SessionEndpoints(engine, settings.datacenter),
-            StatusEndpoints(engine, identity),
+            StatusEndpoints(identity),
+            AgentEndpoints(
+                engine, self._events, identity, self._reload_or_raise if self._sources else None
+            ),
+            RegistrationEndpoints(),
+            CatalogEndpoints(reads, identity),
+            HealthEndpoints(reads, identity),
+            ClusterEndpoints(engine, reads, identity, clock),
+            PreparedEndpoints(reads, settings.datacenter),
+            EventEndpoints(self._events, settings.node, settings.datacenter),
+            MonitorEndpoints(),
+            ACLEndpoints(),
+            AbsentEndpoints(),
             SnapshotEndpoints(engine, settings.datacenter, clock),
-            UpkeepEndpoints(engine, clock, self._compactor),
+            UpkeepEndpoints(engine, self._events, clock, self._compactor),
+            TxnEndpoints(engine, settings.datacenter),
+            tokens=self._tokens,
         )
 
     async def wait_failed(self) -> None:
@@ -182,8 +257,9 @@ class Server:
         began = time.monotonic()
         self._serving.close()
         self._lane.drain()
-        parked = self._engine.parked_count
+        parked = self._engine.parked_count + self._events.parked_count
         self._engine.release_parked()
+        self._events.close()
         await self._lane.shutdown(_DRAIN_S)
         if self._compactor is not None:
             await self._compactor.close()

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvstore.api.limits import DEFAULT_LIMITS, Limits
 from kvstore.duration import NS_PER_S
+from kvstore.engine.admission import SESSIONS_MAX
 from kvstore.journal.space import DEFAULT_SPACE, Space
 from kvstore.maintenance.retention import (
     DEFAULT_RETENTION,
@@ -11,6 +13,8 @@ from kvstore.maintenance.retention import (
     CompactionRule,
     Retention,
 )
+from kvstore.transport.credentials import TlsFiles
+from kvstore.transport.door import CONNECTIONS_MAX
 
 __all__ = ["Settings"]
 
@@ -26,9 +30,20 @@ class Settings:
     # Whether a write is synced before it is acknowledged.
     sync: bool = True
     session_ttl_min_ns: int = 10 * NS_PER_S
+    sessions_max: int = SESSIONS_MAX
+    # How many connections there may be (0: as many as the system allows), and of one client (0:
+    # a share of them).
+    connections_max: int = CONNECTIONS_MAX
+    client_connections_max: int = 0
+    # What clients may take of memory and patience.
+    limits: Limits = DEFAULT_LIMITS
     # When the journal is compacted, how far back it is kept, and how much it may take.
     compaction: CompactionRule = DEFAULT_RULE
     history: Retention = DEFAULT_RETENTION
     space: Space = DEFAULT_SPACE
     # Whether a check-and-set with an index that was never issued may create its key.
     adopt_lost_cas: bool = False
+    # What listeners with TLS need; None when there are none.
+    tls: TlsFiles | None = None
+    # The tokens' file or folder; None lets everybody do everything.
+    tokens: Path | None = None

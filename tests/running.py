@@ -11,13 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
-from kvstore.listening import open_listener
+from kvstore.listening import Address, TcpAddress, open_listeners
 from kvstore.server import Server
 from kvstore.settings import Settings
 
@@ -75,20 +75,20 @@ class InProcess:
 
 
 @asynccontextmanager
-async def in_process(data_dir: Path | None, **changes: Any) -> AsyncIterator[InProcess]:
+async def in_process(
+    data_dir: Path | None,
+    listen: Sequence[Address] = (TcpAddress("127.0.0.1", 0),),
+    **changes: Any,
+) -> AsyncIterator[InProcess]:
     """Serve a folder (None: memory) on a free port until the block ends."""
     settings = replace(Settings(data_dir, node="n1"), **changes)
-    listener = open_listener("127.0.0.1", 0)
+    server = Server(settings, open_listeners(listen))
+    await server.start()
+    running = InProcess(server)
     try:
-        server = Server(settings, listener)
-        await server.start()
-        running = InProcess(server)
-        try:
-            yield running
-        finally:
-            await running.stop()
+        yield running
     finally:
-        listener.close()
+        await running.stop()
 
 
 class Process:
@@ -98,7 +98,9 @@ class Process:
         self, folder: Path, flags: tuple[str, ...], environment: Mapping[str, str] | None = None
     ) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("KVSTORE_")}
-        port = () if "--port" in flags or "KVSTORE_PORT" in (environment or {}) else ("--port", "0")
+        told = {"--port", "--listen"}.intersection(flags)
+        told |= {"KVSTORE_PORT", "KVSTORE_LISTEN"}.intersection(environment or {})
+        port = () if told else ("--port", "0")
         self._popen = subprocess.Popen(
             [sys.executable, "-m", "kvstore", "serve", *port, *flags],
             cwd=folder,
@@ -135,9 +137,13 @@ class Process:
 
     def wait_until_ready(self) -> Self:
         """Read its standard error to the end of its greeting."""
-        while "--cluster-advertise=" not in self.printed:
+        return self.wait_until_printed("--cluster-advertise=")
+
+    def wait_until_printed(self, text: str) -> Self:
+        """Read its standard error until a text has been there."""
+        while text not in self.printed:
             line = self._stderr.readline()
-            assert line, f"it ended before it was ready: {self.printed}"
+            assert line, f"it ended and never said {text!r}: {self.printed}"
             self.printed += line
         return self
 

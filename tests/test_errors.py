@@ -9,6 +9,7 @@ from kvstore import errors
 from kvstore.errors import (
     ArchiveUnreadable,
     CallFailed,
+    CannotListen,
     CompactionFailed,
     InvalidRequest,
     InvalidSession,
@@ -27,6 +28,9 @@ from kvstore.errors import (
     Overloaded,
     RequestError,
     Stopping,
+    TlsUnusable,
+    TokensUnusable,
+    TooManySessions,
     UnknownSession,
 )
 
@@ -43,12 +47,16 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
                 JournalError,
                 ArchiveUnreadable,
                 CallFailed,
+                CannotListen,
                 CompactionFailed,
                 NoRoom,
                 NoStore,
                 NotKept,
                 Overloaded,
                 Stopping,
+                TlsUnusable,
+                TokensUnusable,
+                TooManySessions,
                 InvariantBroken,
             },
         ),
@@ -119,6 +127,14 @@ FOLDER = Path("/var/lib/kvstore")
             "failed to decompress snapshot; expected a gzip header",
         ),
         (CallFailed("which and why"), "which and why"),
+        (
+            CannotListen("http://h:1", OSError(98, "Address already in use")),
+            "cannot listen on http://h:1: Address already in use",
+        ),
+        (
+            CannotListen("unix:///s", OSError("path too long")),
+            "cannot listen on unix:///s: path too long",
+        ),
         (CompactionFailed("why"), "why"),
         (NoRoom("the disk has 1 byte left"), "no room for more data: the disk has 1 byte left"),
         (NoStore(FOLDER), "/var/lib/kvstore holds no store"),
@@ -128,6 +144,19 @@ FOLDER = Path("/var/lib/kvstore")
         ),
         (Overloaded(9), "too many writes are waiting, the limit is 9: try again"),
         (Stopping(), "the server is stopping"),
+        (TlsUnusable(FOLDER, "is not there"), "/var/lib/kvstore: is not there"),
+        (
+            TooManySessions(9),
+            (
+                "there are 9 sessions, which is the limit: destroy those that are not needed, "
+                "give them a TTL, or raise --sessions-max"
+            ),
+        ),
+        (
+            TokensUnusable(FOLDER, 'token "ci"', "no secret", "one"),
+            '/var/lib/kvstore: token "ci": found no secret, expected one',
+        ),
+        (TokensUnusable(FOLDER, "", "what", "that"), "/var/lib/kvstore: found what, expected that"),
         (InvariantBroken("what"), "what"),
     ],
 )
@@ -149,6 +178,9 @@ def test_fields() -> None:
     assert (unreadable.path, unreadable.reason) == (FOLDER, "broken")
     archive = ArchiveUnreadable("what it is", "what it should be")
     assert (archive.reason, archive.expected) == ("what it is", "what it should be")
+    unusable = TokensUnusable(FOLDER, "where", "what", "that")
+    assert (unusable.path, unusable.where) == (FOLDER, "where")
+    assert (unusable.found, unusable.expected) == ("what", "that")
     assert NoRoom("why").reason == "why"
     assert NoStore(FOLDER).folder == FOLDER
     not_kept = NotKept("index 3", (7, 1), (9, 2))
@@ -156,3 +188,7 @@ def test_fields() -> None:
     assert UnknownSession("abc").session_id == "abc"
     assert InvalidSessionId("rule").reason == "rule"
     assert Overloaded(9).limit == 9
+    cannot = CannotListen("http://h:1", OSError(98, "in use"))
+    assert (cannot.address, cannot.reason, cannot.number) == ("http://h:1", "in use", 98)
+    tls = TlsUnusable(FOLDER, "why")
+    assert (tls.path, tls.reason) == (FOLDER, "why")

@@ -157,6 +157,16 @@ def nobody_imports_the_top(use: Use) -> bool:
     )
 
 
+def access_is_pure(use: Use) -> bool:
+    """access/ knows rules and digests, not HTTP or the store; files.py alone is its door."""
+    if not use.is_in("access"):
+        return True
+    if use.means("kvstore"):
+        return use.means("kvstore.access", "kvstore.errors")
+    texts = ["difflib", "hashlib", "hmac", "json", "re", "pathlib.Path"]
+    return use.file == "access/files.py" or use.means(*PURE_STDLIB, *texts)
+
+
 def no_clock_or_chance_below_the_engine(use: Use) -> bool:
     """state/ and journal/ ask neither what time it is nor for anything random."""
     return not (use.is_in("state", "journal") and use.means(*CLOCKS_AND_CHANCE))
@@ -173,6 +183,7 @@ RULES: list[Rule] = [
     aiohttp_lives_in_api,
     api_never_touches_the_journal,
     nobody_imports_the_top,
+    access_is_pure,
     no_clock_or_chance_below_the_engine,
 ]
 
@@ -235,6 +246,11 @@ def test_every_file_is_looked_at() -> None:
         (nobody_imports_the_top, "engine/a.py", "from kvstore.server import serve"),
         (nobody_imports_the_top, "api/a.py", "from kvstore import cli"),
         (nobody_imports_the_top, "clock.py", "from .cli import Settings"),
+        (access_is_pure, "access/a.py", "import secrets"),
+        (access_is_pure, "access/a.py", "import os.path"),
+        (access_is_pure, "access/a.py", "from pathlib import PosixPath"),
+        (access_is_pure, "access/files.py", "from kvstore.api.permission import grants_of"),
+        (access_is_pure, "access/a.py", "from kvstore.state.entry import Entry"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "import time as t\nt.time()"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "from time import time"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "import random"),
@@ -266,6 +282,8 @@ def test_a_violation_is_found(tmp_path: Path, rule: Rule, file: str, source: str
         ("journal/a.py", "import secrets, time\ntime.perf_counter()"),
         ("engine/a.py", "import random, time, uuid\nfrom kvstore.journal.journal import Journal"),
         ("api/a.py", "from aiohttp import web\nfrom kvstore.engine.engine import Engine"),
+        ("access/a.py", "import hashlib, re\nfrom pathlib import Path"),
+        ("access/files.py", "import os, secrets, tomllib\nfrom kvstore.access.rules import Rules"),
         ("__main__.py", "from kvstore.cli import main"),
         ("cli/serve.py", "from ..server import serve"),
         ("errors.py", "from pathlib import Path"),

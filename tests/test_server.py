@@ -10,7 +10,7 @@ import pytest
 from running import Answer, Start, call, parked_call
 
 from kvstore.errors import JournalCorrupt, JournalLocked
-from kvstore.listening import open_listener
+from kvstore.listening import TcpAddress, open_listener, open_listeners
 from kvstore.server import Server
 from kvstore.settings import Settings
 
@@ -107,6 +107,17 @@ async def test_stopping_answers_parked_queries(start: Start, data_dir: Path | No
     assert body == b"v"
 
 
+async def test_stopping_answers_those_who_wait_for_events(start: Start) -> None:
+    """They are answered like those who wait for keys."""
+    server = await start()
+    with parked_call(server.port, "/v1/event/list?index=1") as connection:
+        await wait_parked(server.port, 1)
+        await server.stop()
+        answer = await asyncio.to_thread(connection.makefile("rb").read)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n[]")
+
+
 async def wait_parked(port: int, count: int) -> None:
     """Wait until that many queries are parked."""
     async with asyncio.timeout(10):
@@ -154,11 +165,11 @@ async def test_adopting_what_was_lost(start: Start, *, adopt_lost_cas: bool) -> 
 
 async def fails_to_start(data_dir: Path, error: type[Exception]) -> None:
     """Start a server that must not come up, and see that it has given up its socket."""
-    listener = open_listener("127.0.0.1", 0)
-    server = Server(Settings(data_dir, node="n1"), listener)
+    (listener,) = open_listeners([TcpAddress("127.0.0.1", 0)])
+    server = Server(Settings(data_dir, node="n1"), [listener])
     with pytest.raises(error):
         await server.start()
-    assert listener.fileno() == -1
+    assert listener.socket.fileno() == -1
 
 
 async def test_a_folder_in_use_is_refused(start: Start, tmp_path: Path) -> None:

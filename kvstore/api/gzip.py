@@ -14,12 +14,20 @@ __all__ = ["GZIP_BYTES_MIN", "accepts_gzip", "compress"]
 GZIP_BYTES_MIN = 1400
 # The fastest level: lists of entries shrink to a third with it, and hardly more with others.
 _LEVEL = 1
+_HEADER_CHARS_MAX = 1024
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
-@lru_cache(maxsize=64)
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether an Accept-Encoding header names gzip, in any letter case, with q above 0."""
+    """Return whether an Accept-Encoding header names gzip, in any letter case, with q above 0.
+
+    One that is longer than any client's is not looked at.
+    """
+    return len(accept_encoding) <= _HEADER_CHARS_MAX and _accepts_gzip(accept_encoding)
+
+
+@lru_cache(maxsize=64)
+def _accepts_gzip(accept_encoding: str) -> bool:
     for part in accept_encoding.split(","):
         coding, *parameters = part.split(";")
         if coding.strip().lower() == "gzip":

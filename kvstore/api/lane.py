@@ -8,22 +8,42 @@ what aiohttp needs to know of it.
 
 import asyncio
 import logging
+import re
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from aiohttp import StreamReader, web
+from aiohttp.http import HttpVersion10, HttpVersion11
 from multidict import CIMultiDict
 
-from kvstore.api.connection import Connection
-from kvstore.api.exchange import Answer, NeedBody, Response, Waiting, Working, Writing
+from kvstore.api.connection import BodyRefused, Connection, Terms
+from kvstore.api.exchange import (
+    Answer,
+    NeedBody,
+    Response,
+    Streaming,
+    Waiting,
+    Working,
+    Writing,
+)
 from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip, compress
-from kvstore.api.outgoing import BAD_REQUEST, encode, last_words, outgoing
+from kvstore.api.limits import DEFAULT_LIMITS, Answers, Limits, Received
+from kvstore.api.outgoing import (
+    BAD_HOST,
+    BAD_REQUEST,
+    LAST_CHUNK,
+    chunk,
+    encode,
+    encode_stream,
+    last_words,
+    outgoing,
+)
 from kvstore.api.refusals import guarded, refusal
 from kvstore.api.responses import plain, text
 from kvstore.api.router import BAD_REQUEST as BAD_REQUEST_ANSWER
 from kvstore.api.router import Router
+from kvstore.clock import Clock, SystemClock
 from kvstore.errors import KVStoreError
-from kvstore.state.applied import Read
 
 __all__ = ["Lane"]
 
@@ -39,8 +59,17 @@ _IDLE_S = 3600.0
 _LINGER_S = 2.0
 # Bodies from here on are compressed in a thread: 256 KiB takes about 3 ms.
 _COMPRESS_ASIDE_BYTES = 256 * 1024
+# How much is read ahead of a request that is under way.
+_READ_AHEAD_BYTES = 64 * 1024
+# Answers from here on are counted until the client has taken them.
+_LARGE_BYTES = 64 * 1024
+# What Go takes for a length and for the name of a host, longer ones aside.
+_LENGTH_MAX = 2**63 - 1
+_HOST = re.compile(r"[!$%&'()*+,.0-9:;=A-Z\[\]_a-z~-]*")
 
 _EXPECTATION_FAILED = plain(417, close=True)
+_BAD_HOST_ANSWER = plain(400, "400 Bad Request: malformed Host header", close=True)
+_UNREAD = text(503, "too many large answers wait for clients to read them: try again")
 _CUT_SHORT = text(500, "unexpected EOF")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -48,7 +77,9 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Lane(web.Server):
     """Serves a router on connections that aiohttp keeps."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(
+        self, router: Router, limits: Limits = DEFAULT_LIMITS, clock: Clock | None = None
+    ) -> None:
         super().__init__(
             self._handle,
             handler_cancellation=True,
@@ -58,19 +89,37 @@ class Lane(web.Server):
             max_line_size=_HEAD_BYTES_MAX,
             max_field_size=_HEAD_BYTES_MAX,
             max_headers=_HEADERS_MAX,
+            read_bufsize=_READ_AHEAD_BYTES,
             auto_decompress=False,
         )
         self._router = router
+        self._terms = Terms(limits, clock or SystemClock(), Received(limits.received_bytes))
+        self._answers = Answers(limits.answers_bytes)
         self._draining = False
+        # The ends of the streams under way.
+        self._streams: set[asyncio.Timeout] = set()
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of a new connection."""
-        return Connection(self, self._route_unparsed, loop=self._loop, **self._kwargs)
+        return Connection(self, self._route_unparsed, self._terms, loop=self._loop, **self._kwargs)
+
+    @property
+    def received_bytes(self) -> int:
+        """How much of what clients have sent is counted and not answered yet."""
+        return self._terms.received.bytes
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of large answers has been made and not been taken by clients yet."""
+        return self._answers.bytes
 
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
         self._draining = True
         self.pre_shutdown()
+        for end in self._streams:
+            end.reschedule(self._loop.time())
+        self._streams.clear()
 
     def _route_unparsed(self, method: str, target: str) -> Answer:
         return self._router.dispatch(method, target, CIMultiDict[str]())
@@ -79,67 +128,153 @@ class Lane(web.Server):
         """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
         connection = request.protocol
         assert isinstance(connection, Connection)  # `__call__` makes no others
-        response = await self._answer(request, connection)
-        if response is BAD_REQUEST_ANSWER:
-            return last_words(BAD_REQUEST)
+        answer = await self._answer(request, connection)
         if log.isEnabledFor(logging.DEBUG):
             # Without its query, which may hold a token.
             target, _, _ = request.raw_path.partition("?")
-            log.debug("%s %s: %d", request.method, target, response.status)
-        gzipped = (
-            response.compressible
-            and len(response.body) >= GZIP_BYTES_MIN
-            and accepts_gzip(request.headers.get("Accept-Encoding", ""))
+            status = answer.status if isinstance(answer, Response) else 200
+            log.debug("%s %s: %d", request.method, target, status)
+        if isinstance(answer, Streaming):
+            return await self._stream(request, connection, answer)
+        if len(answer.body) >= _LARGE_BYTES:
+            return await self._send_large(request, connection, answer)
+        if _is_worth_packing(request, answer):
+            answer = _packed(answer, compress(answer.body))
+        return self._finish(request, connection, answer)
+
+    def _finish(
+        self, request: web.BaseRequest, connection: Connection, response: Response
+    ) -> web.StreamResponse:
+        """Return an answer as bytes; its request is done with."""
+        if response.close:
+            if response is BAD_REQUEST_ANSWER:
+                return last_words(BAD_REQUEST)
+            if response is _BAD_HOST_ANSWER:
+                return last_words(BAD_HOST)
+        keep_alive = self._keeps(request, connection, response)
+        data = encode(
+            response,
+            is_head=request.method == "HEAD",
+            is_old=request.version < HttpVersion11,
+            keep_alive=keep_alive,
         )
-        if gzipped:
-            response = await _compressed(response)
+        if connection.unsettled:
+            connection.settle(request.content)
+        return outgoing(data, keep_alive=keep_alive)
+
+    def _keeps(self, request: web.BaseRequest, connection: Connection, response: Response) -> bool:
+        """Return whether the connection goes on after an answer."""
         # After an error the body of an Expect may not have been asked for, so that the next
         # request cannot be found on this connection (H37).
         unread = response.status >= 400 and "Expect" in request.headers
         last = unread or response.close or self._draining or connection.is_at_end
-        keep_alive = request.keep_alive and not last
-        data = encode(
-            response,
-            is_head=request.method == "HEAD",
-            is_old=request.version < (1, 1),
-            keep_alive=keep_alive,
-        )
-        return outgoing(data, keep_alive=keep_alive)
+        return request.keep_alive and not last
 
-    async def _answer(self, request: web.BaseRequest, connection: Connection) -> Response:
+    async def _send_large(
+        self, request: web.BaseRequest, connection: Connection, response: Response
+    ) -> web.StreamResponse:
+        """Send a large answer, which is counted until the client has taken it."""
+        if self._answers.is_full:
+            return self._finish(request, connection, _UNREAD)
+        with self._answers.held(len(response.body)):
+            if _is_worth_packing(request, response):
+                body = response.body
+                if len(body) < _COMPRESS_ASIDE_BYTES:
+                    response = _packed(response, compress(body))
+                else:
+                    response = _packed(response, await asyncio.to_thread(compress, body))
+            last = self._finish(request, connection, response)
+            with suppress(ConnectionError):  # it is met again in a moment
+                await last.prepare(request)
+        return outgoing(b"", keep_alive=bool(last.keep_alive))
+
+    async def _stream(
+        self, request: web.BaseRequest, connection: Connection, answer: Streaming
+    ) -> web.StreamResponse:
+        """Send pieces as they come, until there are no more, the client leaves or we drain."""
+        is_old = request.version < HttpVersion11
+        keep_alive = request.keep_alive and not is_old and not connection.is_at_end
+        if connection.unsettled:
+            connection.settle(request.content)
+        # A client that sends no more is taken for one that is gone.
+        connection.parked = True
+        until_drained = asyncio.timeout(None)
+        try:
+            head = encode_stream(answer.headers, is_old=is_old, keep_alive=keep_alive)
+            await outgoing(head, keep_alive=True).prepare(request)
+            async with until_drained:
+                self._streams.add(until_drained)
+                async for piece in answer.pieces:
+                    data = piece if is_old or not piece else chunk(piece)
+                    await outgoing(data, keep_alive=True).prepare(request)
+        except TimeoutError:
+            if not until_drained.expired():
+                raise
+        except ConnectionError:
+            pass  # it is met again in a moment
+        finally:
+            connection.parked = False
+            self._streams.discard(until_drained)
+            await answer.pieces.aclose()
+        return outgoing(b"" if is_old else LAST_CHUNK, keep_alive=keep_alive)
+
+    async def _answer(
+        self, request: web.BaseRequest, connection: Connection
+    ) -> Response | Streaming:
         headers = request.headers
-        if "Expect" in headers and headers["Expect"].lower() != "100-continue":
-            return _EXPECTATION_FAILED
         length = request.content_length if "Content-Length" in headers else None
+        unsound = _unsound(request, length)
+        if unsound is not None:
+            return unsound
         answer = self._router.dispatch(request.method, request.raw_path, headers)
         if isinstance(answer, NeedBody):
             answer = await _with_body(request, connection, answer, length)
         if isinstance(answer, Waiting):
-            return await _wait(connection, answer)
+            return await self._wait(connection, answer)
         if isinstance(answer, Writing | Working):
             return await _outcome(answer)
-        assert isinstance(answer, Response)  # a body is asked for once
+        assert isinstance(answer, Response | Streaming)  # a body is asked for once
         return answer
 
+    async def _wait(self, connection: Connection, waiting: Waiting) -> Response:
+        """Wait for a parked query; when the client goes away it is cancelled and forgotten."""
+        if connection.half_closed:
+            waiting.parked.cancel()
+            raise asyncio.CancelledError
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-async def _wait(connection: Connection, waiting: Waiting) -> Response:
-    """Wait for a parked query; when the client goes away it is cancelled and forgotten."""
-    if connection.half_closed:
-        waiting.parked.cancel()
-        raise asyncio.CancelledError
-    future: asyncio.Future[Read[Any]] = asyncio.get_running_loop().create_future()
+        def wake(_read: object) -> None:
+            # What was read is looked up again: if a write wakes thousands, they must not hold
+            # what they read all at once.
+            if not future.done():  # the client may have left a moment ago
+                future.set_result(None)
 
-    def wake(read: Read[Any]) -> None:
-        if not future.done():  # the client may have left a moment ago
-            future.set_result(read)
+        waiting.parked.on_done(wake)
+        connection.parked = True
+        try:
+            await future
+            if self._answers.is_full:
+                await self._answers.room()
+            return waiting.render(waiting.parked.look())
+        finally:
+            connection.parked = False
+            waiting.parked.cancel()
 
-    waiting.parked.on_done(wake)
-    connection.parked = True
-    try:
-        return waiting.render(await future)
-    finally:
-        connection.parked = False
-        waiting.parked.cancel()
+
+def _unsound(request: web.BaseRequest, length: int | None) -> Response | None:
+    """Return what is answered to a head that Go would not take, or take otherwise than we do."""
+    version, headers = request.version, request.headers
+    if version is not HttpVersion11 and version != HttpVersion10:
+        return BAD_REQUEST_ANSWER
+    if "Transfer-Encoding" in headers and not _is_chunked(request):
+        return BAD_REQUEST_ANSWER
+    if length is not None and length > _LENGTH_MAX:
+        return BAD_REQUEST_ANSWER
+    if not _HOST.fullmatch(headers.get("Host", "")):
+        return _BAD_HOST_ANSWER
+    if "Expect" in headers and headers["Expect"].lower() != "100-continue":
+        return _EXPECTATION_FAILED
+    return None
 
 
 async def _outcome(answer: Writing | Working) -> Response:
@@ -165,40 +300,46 @@ async def _with_body(
     if content.is_eof() and length is not None:
         # All of it came with the head, as small bodies do: nothing to wait for.
         return guarded(wanted.then, content.read_nowait())
-    if connection.half_closed and not content.is_eof():
-        return _cut_short(content)
-    connection.body = content
     try:
-        body = await _read(content, wanted.limit_bytes)
+        body = await _read(connection, content, wanted.limit_bytes)
+    except BodyRefused as refused:
+        return refused.response
     except web.RequestPayloadError:
-        return _cut_short(content)
-    finally:
-        connection.body = None
+        content.feed_eof()  # so that nobody waits for the rest
+        return _CUT_SHORT
     return wanted.too_large(None) if body is None else guarded(wanted.then, body)
 
 
-def _cut_short(content: StreamReader) -> Response:
-    content.feed_eof()  # so that nobody waits for the rest
-    return _CUT_SHORT
+async def _read(connection: Connection, content: StreamReader, limit_bytes: int) -> bytes | None:
+    """Return a whole body; None when it is larger than the limit, which it stops at.
 
-
-async def _read(content: StreamReader, limit_bytes: int) -> bytes | None:
-    """Return a whole body; None when it is larger than the limit, which it stops at."""
-    chunks: list[bytes] = []
+    Raises BodyRefused, or another RequestPayloadError when the client sends no more.
+    """
+    pieces: list[bytes] = []
     size = 0
-    while chunk := await content.readany():
-        size += len(chunk)
-        if size > limit_bytes:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    with connection.reading(content):
+        while piece := await content.readany():
+            size += len(piece)
+            if size > limit_bytes:
+                return None
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
-async def _compressed(response: Response) -> Response:
-    body = response.body
-    if len(body) >= _COMPRESS_ASIDE_BYTES:
-        packed = await asyncio.to_thread(compress, body)
-    else:
-        packed = compress(body)
+def _is_chunked(request: web.BaseRequest) -> bool:
+    """Return whether a Transfer-Encoding is one that we know and the client may send."""
+    coding: str = request.headers["Transfer-Encoding"]
+    return coding.lower() == "chunked" and request.version >= HttpVersion11
+
+
+def _is_worth_packing(request: web.BaseRequest, response: Response) -> bool:
+    return (
+        response.compressible
+        and len(response.body) >= GZIP_BYTES_MIN
+        and accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    )
+
+
+def _packed(response: Response, body: bytes) -> Response:
     headers = response.headers + b"Content-Encoding: gzip\r\n"
-    return replace(response, headers=headers, body=packed)
+    return replace(response, headers=headers, body=body)

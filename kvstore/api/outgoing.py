@@ -13,7 +13,20 @@ from aiohttp import web
 
 from kvstore.api.exchange import Response
 
-__all__ = ["BAD_REQUEST", "HEAD_TOO_LARGE", "NO_HOST", "encode", "last_words", "outgoing"]
+__all__ = [
+    "BAD_HOST",
+    "BAD_REQUEST",
+    "HEAD_TOO_LARGE",
+    "LAST_CHUNK",
+    "NO_HOST",
+    "TLS_ON_PLAIN_PORT",
+    "TWO_HOSTS",
+    "chunk",
+    "encode",
+    "encode_stream",
+    "last_words",
+    "outgoing",
+]
 
 _STATUS_LINES = {
     status.value: f" {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
@@ -28,6 +41,10 @@ def _go_error(text: str) -> bytes:
 
 BAD_REQUEST = _go_error("400 Bad Request")
 NO_HOST = _go_error("400 Bad Request: missing required Host header")
+TWO_HOSTS = _go_error("400 Bad Request: too many Host headers")
+BAD_HOST = _go_error("400 Bad Request: malformed Host header")
+# Ours: Go waits for more of what it cannot know to be TLS.
+TLS_ON_PLAIN_PORT = _go_error("400 Bad Request: this port speaks plain HTTP, and that was TLS")
 HEAD_TOO_LARGE = _go_error("431 Request Header Fields Too Large")
 
 
@@ -54,6 +71,28 @@ def encode(response: Response, *, is_head: bool, is_old: bool, keep_alive: bool)
             b"" if is_head else response.body,
         )
     )
+
+
+def encode_stream(headers: bytes, *, is_old: bool, keep_alive: bool) -> bytes:
+    """Return the head of an answer without a known end: in chunks, or up to the end for 1.0."""
+    return b"".join(
+        (
+            b"HTTP/1.0" if is_old else b"HTTP/1.1",
+            _STATUS_LINES[200],
+            headers,
+            _date(int(time.time())),
+            b"" if keep_alive else b"Connection: close\r\n",
+            b"\r\n" if is_old else b"Transfer-Encoding: chunked\r\n\r\n",
+        )
+    )
+
+
+def chunk(piece: bytes) -> bytes:
+    """Return a piece of a body in the chunked coding; it must not be empty."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 class _Outgoing:

@@ -27,11 +27,11 @@ def parse_read(request: Request) -> ReadOptions:
 
 
 def check_namespace(request: Request) -> None:
-    """Raise Refused when the request names a namespace (H17, H18)."""
-    if request.query.get("ns"):
-        name = 'query parameter: "ns"'
-    elif request.headers.get("X-Consul-Namespace"):
+    """Raise Refused when the request names a namespace, the header first (H17, H18)."""
+    if request.headers.get("X-Consul-Namespace"):
         name = 'header: "X-Consul-Namespace"'
+    elif request.query.get("ns"):
+        name = 'query parameter: "ns"'
     else:
         return
     raise Refused(text(400, f"Bad request: Invalid {name} - {_ENTERPRISE}"))

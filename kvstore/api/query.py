@@ -14,6 +14,11 @@ from kvstore.errors import InvalidRequest
 __all__ = ["Query", "ReadOptions", "check_cache_control", "parse_query"]
 
 _UNICODE = ("utf-8", "surrogateescape")
+# Source: Go 1.26, urlmaxqueryparams; a megabyte of pairs would keep the server busy for a second.
+_PAIRS_MAX = 10_000
+# Longer ones are not remembered: a thousand with hundreds of pairs each would take much memory.
+_REMEMBERED_CHARS_MAX = 256
+_HEADER_CHARS_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +94,21 @@ def _name(pair: tuple[bytes, bytes]) -> bytes:
     return pair[0]
 
 
-@lru_cache(maxsize=1024)
 def parse_query(raw: str) -> Query | None:
     """Return the parameters of a raw query string; None when it does not decode (H13).
 
-    Pairs are parted by "&" and by ";" (H14).
+    Pairs are parted by "&" and by ";" (H14). Too many of them count as undecodable.
     """
+    return _remembered(raw) if len(raw) <= _REMEMBERED_CHARS_MAX else _parse(raw)
+
+
+def _parse(raw: str) -> Query | None:
     pairs: list[tuple[str, str]] = []
     for part in raw.encode(*_UNICODE).replace(b";", b"&").split(b"&"):
         if not part:
             continue
+        if len(pairs) == _PAIRS_MAX:
+            return None
         name, _, value = part.partition(b"=")
         try:
             pairs.append(
@@ -109,9 +119,16 @@ def parse_query(raw: str) -> Query | None:
     return Query(tuple(pairs))
 
 
-@lru_cache(maxsize=64)
+_remembered = lru_cache(maxsize=1024)(_parse)
+
+
 def check_cache_control(value: str) -> bool:
-    """Return whether a Cache-Control header is one that Consul takes; it has no effect (H19)."""
+    """Return whether a Cache-Control header is one that Consul takes; it has no effect (H19).
+
+    One that is longer than any client's is not looked at.
+    """
+    if len(value) > _HEADER_CHARS_MAX:
+        return True
     for directive in value.lower().split(","):
         name, _, amount = directive.strip().partition("=")
         if name in ("max-age", "stale-if-error") and "=" in directive:

@@ -12,6 +12,8 @@ from kvstore.errors import InvalidRequest
 __all__ = ["KV_PREFIX", "Target", "parse_target", "redirect_location"]
 
 KV_PREFIX = b"/v1/kv/"
+# Longer ones are not remembered: a thousand of a megabyte each would take gigabytes.
+_REMEMBERED_CHARS_MAX = 1024
 _SLASHES = re.compile(rb"//+")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", re.DOTALL)
 
@@ -47,12 +49,15 @@ class Target:
         return is_printable(self.path.decode("utf-8", "replace"))
 
 
-@lru_cache(maxsize=1024)
 def parse_target(raw: str) -> Target:
     """Return the parts of a request target; an absolute one loses its scheme and host (H9).
 
     Raises InvalidRequest when it is no target at all (an escape that is none, no leading slash).
     """
+    return _remembered(raw) if len(raw) <= _REMEMBERED_CHARS_MAX else _parse(raw)
+
+
+def _parse(raw: str) -> Target:
     absolute = _ABSOLUTE.match(raw)
     if absolute is not None:
         raw = raw[absolute.end() :]
@@ -63,6 +68,9 @@ def parse_target(raw: str) -> Target:
     if not path.startswith(b"/"):
         raise InvalidRequest("the request target does not start with /")
     return Target(path, mark + raw_query, _clean(path))
+
+
+_remembered = lru_cache(maxsize=1024)(_parse)
 
 
 def _clean(path: bytes) -> bytes:
@@ -80,7 +88,7 @@ def redirect_location(path: bytes, raw_query: str) -> tuple[str, str]:
     location = path_escape(path) + raw_query
     page = f'<a href="{_escape_html(location)}">Moved Permanently</a>.\n\n'
     escaped = "".join(
-        chr(byte) if byte < 0x80 else f"%{byte:02X}"
+        chr(byte) if 0x20 < byte < 0x7F else f"%{byte:02X}"
         for byte in location.encode("utf-8", "surrogateescape")
     )
     return escaped, page

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from kvstore.duration import InvalidDuration, parse_duration
+from kvstore.listening import Address, parse_address
 
-__all__ = ["GoDuration", "Name", "ServerUrl", "Size", "default_server"]
+__all__ = ["GoDuration", "ListenAddress", "Name", "ServerUrl", "Size", "default_server"]
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(b|[kmgt]i?b?)?", re.IGNORECASE)
 _POWERS = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -61,6 +62,21 @@ class Size(click.ParamType[int]):
             self.fail(f"{value!r} is no size; expected something like 64MiB or 1GiB", param, ctx)
         unit = (match[2] or "b")[0].lower()
         return int(float(match[1]) * 1024 ** _POWERS[unit])
+
+
+class ListenAddress(click.ParamType[Address]):
+    """What to listen on: http://HOST:PORT, https://HOST:PORT or unix:///PATH."""
+
+    name = "url"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        """Return the address."""
+        try:
+            return parse_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class ServerUrl(click.ParamType[str]):

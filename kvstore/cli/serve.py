@@ -1,33 +1,21 @@
-"""`kvstore serve`: flags, environment and file → Settings; errors → one sentence and an exit code.
+"""`kvstore serve`: flags, environment and file → Settings and what to listen on."""
 
-Heavy modules are imported when they are needed: it listens before it loads the server.
-"""
-
-import asyncio
-import difflib
-import errno
-import ipaddress
-import signal
 import socket
-import sys
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal
 
 import click
+from click.core import ParameterSource
 
-from kvstore import __version__
-from kvstore.cli.exits import (
-    EXIT_CANNOT_LISTEN,
-    EXIT_FOLDER_UNUSABLE,
-    give_up,
-    journal_exit,
-)
-from kvstore.cli.params import GoDuration, Name, Size
+from kvstore.api.limits import DEFAULT_LIMITS
+from kvstore.cli.config_file import read_config
+from kvstore.cli.params import GoDuration, ListenAddress, Name, Size
+from kvstore.cli.running import run
 from kvstore.duration import NS_PER_MS, NS_PER_S
-from kvstore.errors import JournalError, JournalUnwritable
+from kvstore.engine.admission import SESSIONS_MAX
 from kvstore.journal.space import DEFAULT_SPACE, Space
-from kvstore.listening import open_listener, reachable_host
+from kvstore.listening import Address, TcpAddress
 from kvstore.logs import LogFormat, set_up_logging
 from kvstore.maintenance.retention import (
     DEFAULT_RETENTION,
@@ -36,51 +24,10 @@ from kvstore.maintenance.retention import (
     Retention,
 )
 from kvstore.settings import Settings
+from kvstore.transport.credentials import TlsFiles, TlsVersion
+from kvstore.transport.door import CONNECTIONS_MAX
 
 __all__ = ["serve"]
-
-
-def _read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
-    """Make the lines of a TOML file the defaults of the flags of the same names."""
-    if path is None:
-        return None
-    try:
-        lines = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise click.BadParameter(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path} is not TOML: {error}") from error
-    known = {param.name: param for param in ctx.command.params if param.name != "config"}
-    defaults: dict[str, Any] = {}
-    for name, value in lines.items():
-        field = name.replace("-", "_")
-        if field not in known:
-            near = difflib.get_close_matches(field, [str(one) for one in known], n=1)
-            hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
-            raise click.BadParameter(f"{path} has an unknown setting {name!r}{hint}")
-        kind = _toml_kind(known[field])
-        if type(value).__name__ != kind or "\0" in str(value):
-            expected = _TOML_KINDS[kind]
-            raise click.BadParameter(f"{path} has {name} = {value!r}, expected {expected}")
-        defaults[field] = value
-    ctx.default_map = defaults
-    return path
-
-
-_TOML_KINDS = {
-    "str": "a text in quotes",
-    "int": "a whole number",
-    "float": "a number with a point",
-    "bool": "true or false",
-}
-
-
-def _toml_kind(param: click.Parameter) -> str:
-    if isinstance(param, click.Option) and param.is_flag:
-        return "bool"
-    if isinstance(param.type, click.FloatRange):
-        return "float"
-    return "int" if isinstance(param.type, click.IntRange) else "str"
 
 
 @click.command(
@@ -96,7 +43,7 @@ def _toml_kind(param: click.Parameter) -> str:
     type=click.Path(dir_okay=False, path_type=Path),
     is_eager=True,
     expose_value=False,
-    callback=_read_config,
+    callback=read_config,
     envvar="KVSTORE_CONFIG",
     help="A TOML file with settings, named like the flags.",
 )
@@ -106,7 +53,7 @@ def _toml_kind(param: click.Parameter) -> str:
     show_default=True,
     envvar="KVSTORE_HOST",
     help="The address to listen on; 0.0.0.0 or :: is every interface, which engines on other "
-    "hosts need. There is no access control yet: open it only to a network you trust.",
+    "hosts need. Without --tokens and TLS, open it only to a network you trust.",
 )
 @click.option(
     "--port",
@@ -115,6 +62,48 @@ def _toml_kind(param: click.Parameter) -> str:
     show_default=True,
     envvar="KVSTORE_PORT",
     help="The port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--listen",
+    type=ListenAddress(),
+    multiple=True,
+    envvar="KVSTORE_LISTEN",
+    help="Instead of --host and --port, as often as you like: http://HOST:PORT, https://HOST:PORT "
+    "(with TLS), unix:///PATH?mode=0660. A list in the file, with spaces in the environment.",
+)
+@click.option(
+    "--tls-cert-file",
+    type=click.Path(path_type=Path),
+    envvar="KVSTORE_TLS_CERT_FILE",
+    help="The certificate for https listeners, PEM, followed by those between it and its CA. "
+    "SIGHUP has this and the next two read again, while connections go on.",
+)
+@click.option(
+    "--tls-key-file",
+    type=click.Path(path_type=Path),
+    envvar="KVSTORE_TLS_KEY_FILE",
+    help="Its private key, PEM, without a password.",
+)
+@click.option(
+    "--tls-client-ca-file",
+    type=click.Path(path_type=Path),
+    envvar="KVSTORE_TLS_CLIENT_CA_FILE",
+    help="Accept only clients with a certificate that one of the CAs in this file has signed.",
+)
+@click.option(
+    "--tls-min-version",
+    type=click.Choice(["1.2", "1.3"]),
+    default="1.2",
+    show_default=True,
+    envvar="KVSTORE_TLS_MIN_VERSION",
+    help="The oldest version of TLS that is spoken; engines before 20.10 may know 1.2 only.",
+)
+@click.option(
+    "--tokens",
+    type=click.Path(path_type=Path),
+    envvar="KVSTORE_TOKENS",
+    help="The file or folder of tokens, and what each may do; without it everybody may do "
+    "everything. SIGHUP has it read again.",
 )
 @click.option(
     "--data-dir",
@@ -209,6 +198,50 @@ def _toml_kind(param: click.Parameter) -> str:
     help="The shortest TTL a session may ask for.",
 )
 @click.option(
+    "--sessions-max",
+    type=click.IntRange(1),
+    default=SESSIONS_MAX,
+    show_default=True,
+    envvar="KVSTORE_SESSIONS_MAX",
+    help="How many sessions there may be; one more is refused (status 503).",
+)
+@click.option(
+    "--connections-max",
+    type=click.IntRange(0),
+    default=CONNECTIONS_MAX,
+    show_default=True,
+    envvar="KVSTORE_CONNECTIONS_MAX",
+    help="How many connections there may be, 0 for as many as the limit of open files allows; one "
+    "more is answered with a 503 and closed. An engine holds one for each of its networks.",
+)
+@click.option(
+    "--client-connections-max",
+    type=click.IntRange(0),
+    default=0,
+    show_default="0, three quarters of all",
+    envvar="KVSTORE_CLIENT_CONNECTIONS_MAX",
+    help="How many of them one address may have; one more is answered with a 429 and closed.",
+)
+@click.option(
+    "--buffers-max-size",
+    type=Size(),
+    default=DEFAULT_LIMITS.received_bytes,
+    show_default="256MiB",
+    envvar="KVSTORE_BUFFERS_MAX_SIZE",
+    help="How much memory all unfinished requests may take, and once more all large answers that "
+    "were not read yet. Beyond it large requests and large answers are a 503.",
+)
+@click.option(
+    "--slow-client-timeout",
+    type=GoDuration(),
+    default=int(DEFAULT_LIMITS.head_s * NS_PER_S),
+    show_default="60s",
+    envvar="KVSTORE_SLOW_CLIENT_TIMEOUT",
+    help="How long a client may take to send the head of a request, and, beyond a second for every "
+    "8 KiB, its body (status 408); five times as long to read an answer. Idle connections and "
+    "blocking queries are never ended.",
+)
+@click.option(
     "--adopt-lost-cas",
     is_flag=True,
     envvar="KVSTORE_ADOPT_LOST_CAS",
@@ -238,10 +271,18 @@ def _toml_kind(param: click.Parameter) -> str:
     envvar="KVSTORE_LOG_LEVEL",
     help="The least important kind of line to write; debug has a line for each request.",
 )
+@click.pass_context
 def serve(  # noqa: PLR0913 - one parameter for each flag
+    ctx: click.Context,
     *,
     host: str,
     port: int,
+    listen: tuple[Address, ...],
+    tls_cert_file: Path | None,
+    tls_key_file: Path | None,
+    tls_client_ca_file: Path | None,
+    tls_min_version: TlsVersion,
+    tokens: Path | None,
     data_dir: Path,
     sync: Literal["always", "never"],
     compact_min_size: int,
@@ -253,6 +294,11 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     node: str,
     datacenter: str,
     session_ttl_min: int,
+    sessions_max: int,
+    connections_max: int,
+    client_connections_max: int,
+    buffers_max_size: int,
+    slow_client_timeout: int,
     adopt_lost_cas: bool,
     dev: bool,
     log_format: LogFormat,
@@ -265,8 +311,8 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     For Docker:        kvstore serve --host 0.0.0.0 --data-dir /var/lib/kvstore
     and each engine:   dockerd --cluster-store=consul://THIS_HOST:8500 --cluster-advertise=IP:2376
     """  # noqa: D301 - as above
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)  # until the server has something to drain
+    addresses = _addresses(ctx, TcpAddress(host, port), listen)
+    files = _tls_files(addresses, tls_cert_file, tls_key_file, tls_client_ca_file, tls_min_version)
     set_up_logging(log_format, log_level)
     settings = Settings(
         data_dir=None if dev else data_dir,
@@ -277,95 +323,65 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
         history=Retention(history // NS_PER_MS, history_max_size),
         space=Space(data_max_size, disk_free_min),
         session_ttl_min_ns=session_ttl_min,
+        sessions_max=sessions_max,
+        connections_max=connections_max,
+        client_connections_max=client_connections_max,
+        limits=DEFAULT_LIMITS.changed(buffers_max_size, slow_client_timeout / NS_PER_S),
         adopt_lost_cas=adopt_lost_cas,
+        tls=files,
+        tokens=tokens,
     )
-    try:
-        listener = open_listener(host, port)
-    except (OSError, UnicodeError) as error:
-        give_up(EXIT_CANNOT_LISTEN, _cannot_listen(host, port, error))
-    asyncio.run(_serve(settings, listener))
+    run(settings, addresses)
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    """Start, wait for a signal, stop; whatever goes wrong ends in one sentence and its code."""
-    from kvstore.cli.replaying import ReplayReport  # noqa: PLC0415
-    from kvstore.process import allow_descriptors, map_large_blocks  # noqa: PLC0415
-    from kvstore.server import Server  # noqa: PLC0415 - after the listener: see listening.py
-
-    map_large_blocks()
-    allow_descriptors()
-    server = Server(settings, listener)
-    try:
-        with ReplayReport() as report:
-            await server.start(report.step)
-    except (JournalError, OSError) as error:
-        give_up(*_cannot_start(settings, error))
-    click.echo(_greeting(settings, listener), err=True)
-    told_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop.set)
-    stopping = asyncio.create_task(told_to_stop.wait())
-    failing = asyncio.create_task(server.wait_failed())
-    await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
-    if failing.done():
-        await failing
-    failing.cancel()
-    try:
-        await server.stop()
-    except JournalUnwritable as failure:
-        give_up(*journal_exit(failure))
+# From the weakest to the strongest.
+_SOURCES = (
+    ParameterSource.DEFAULT,
+    ParameterSource.DEFAULT_MAP,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.COMMANDLINE,
+)
 
 
-def _leave(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
+def _addresses(
+    ctx: click.Context, short: TcpAddress, listen: Sequence[Address]
+) -> Sequence[Address]:
+    """Return what to listen on, of the short form and --listen the one that was said last.
+
+    A flag beats the environment, the environment beats the file; both from one source is an error.
+    """
+    host, port, long = (_strength(ctx, name) for name in ("host", "port", "listen"))
+    if not listen or long < max(host, port):
+        return [short]
+    if long == max(host, port):
+        raise click.UsageError(
+            "--listen and --host or --port together: say --listen http://HOST:PORT instead"
+        )
+    if len(set(map(str, listen))) < len(listen):
+        raise click.UsageError("--listen names one address twice")
+    return listen
 
 
-def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> str:
-    own = "Choose an address of this machine with --host."
-    if isinstance(error, UnicodeError):
-        return f"cannot listen on {host}:{port}: that is no host's name. {own}"
-    reason = f"cannot listen on {host}:{port}: {error.strerror or error}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{reason}. Another server has this port: stop it, or choose another with --port."
-    if error.errno == errno.EACCES:
-        return f"{reason}. Ports below 1024 need root: choose another with --port."
-    return f"{reason}. {own}"
+def _strength(ctx: click.Context, name: str) -> int:
+    source = ctx.get_parameter_source(name)
+    return _SOURCES.index(source) if source in _SOURCES else 0
 
 
-def _cannot_start(settings: Settings, error: JournalError | OSError) -> tuple[int, str]:
-    """Return the exit code and the sentence for a start that failed."""
-    if isinstance(error, JournalError):
-        return journal_exit(error)
-    return EXIT_FOLDER_UNUSABLE, (
-        f"cannot use the data folder: {settings.data_dir}: {error.strerror or error}. "
-        "Make it writable for this user, or choose another with --data-dir."
-    )
-
-
-def _greeting(settings: Settings, listener: socket.socket) -> str:
-    """Return what people see at the start: where the data is, and how engines get here."""
-    address, port = listener.getsockname()[:2]
-    host = reachable_host(listener)
-    where = "in memory only (--dev): nothing survives the end of this process"
-    if settings.data_dir is not None:
-        promise = "synced before it is acknowledged" if settings.sync else "synced now and then"
-        where = f"in {settings.data_dir.absolute()}, each write {promise}"
-    lines = [
-        f"kvstore {__version__} listens on {_url(address, port)}",
-        f"  node {settings.node}, datacenter {settings.datacenter}; data {where}",
-    ]
-    if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-        lines += [
-            "  Only this machine can reach it. To open it to the engines of other hosts:",
-            f"    kvstore serve --host 0.0.0.0 --port {port}",
-            "  Then, or for an engine on this machine:",
-        ]
-    else:
-        lines += ["  Start each engine with:"]
-    flag = f"--cluster-store={_url(host, port, 'consul')}"
-    return "\n".join([*lines, f"    dockerd {flag} --cluster-advertise=ENGINE_IP:2376"])
-
-
-def _url(host: str, port: int, scheme: str = "http") -> str:
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+def _tls_files(
+    addresses: Sequence[Address],
+    certificate: Path | None,
+    key: Path | None,
+    client_ca: Path | None,
+    min_version: TlsVersion,
+) -> TlsFiles | None:
+    """Return the files of TLS; a listener without them and they without a listener are errors."""
+    wanted = any(isinstance(one, TcpAddress) and one.tls for one in addresses)
+    if not wanted:
+        if certificate or key or client_ca:
+            raise click.UsageError(
+                "TLS files without a listener that uses them: add --listen https://HOST:PORT"
+            )
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--listen https://… needs --tls-cert-file and --tls-key-file")
+    return TlsFiles(certificate, key, client_ca, min_version)

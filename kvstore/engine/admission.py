@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kvstore.duration import NS_PER_S, InvalidDuration, format_duration, parse_duration
-from kvstore.errors import InvalidSession
+from kvstore.errors import InvalidSession, TooManySessions
 from kvstore.state.command import CreateSession
 from kvstore.state.entry import Behavior, ServiceCheck
 
-__all__ = ["NODE_CHECK", "SessionRequest", "SessionRules", "draw_session_id"]
+__all__ = ["NODE_CHECK", "SESSIONS_MAX", "SessionRequest", "SessionRules", "draw_session_id"]
 
 # The one health check there is: that this server is alive (Consul's name for it).
 NODE_CHECK = "serfHealth"
+
+# Two for each of more engines than one store serves; a session takes some 2 KiB of memory. One
+# without a TTL stays for good, so a client that makes them in a loop must end somewhere.
+SESSIONS_MAX = 65_536
 
 # Source: Consul 1.8.7, structs.SessionTTLMax.
 _TTL_MAX_NS = 24 * 3600 * NS_PER_S
@@ -50,11 +54,14 @@ class SessionRules:
     node: str
     ttl_min_ns: int
     draw_id: Callable[[], str] = field(default=draw_session_id)
+    sessions_max: int = SESSIONS_MAX
 
-    def admit(self, request: SessionRequest) -> CreateSession:
+    def admit(self, request: SessionRequest, session_count: int = 0) -> CreateSession:
         """Return the command that makes the session, with a fresh id.
 
-        Raises InvalidSession with Consul's text; checks run in Consul's order (S3).
+        Raises InvalidSession with Consul's text; checks run in Consul's order (S3). Then raises
+        TooManySessions when there are `session_count` already; those that are in flight are not
+        counted, since this bounds memory and no more.
         """
         node = self.node if request.node is None else request.node
         if not node:
@@ -68,6 +75,8 @@ class SessionRules:
         for check in (*(node_checks or ()), *checks, *(service.id for service in services)):
             if check.lower() != NODE_CHECK.lower():
                 raise InvalidSession(f"Missing check '{check}' registration")
+        if session_count >= self.sessions_max:
+            raise TooManySessions(self.sessions_max)
         return CreateSession(
             id=self.draw_id(),
             name=request.name,

@@ -59,6 +59,7 @@ async def test_a_raw_value(calls: Calls) -> None:
         ("/v1/kv/a/?keys&separator=/", ["a/b", "a/c/"]),
         ("/v1/kv/a/?keys&seperator=/", ["a/b", "a/c/"]),
         ("/v1/kv/a/?keys&separator=/&seperator=b", ["a/b", "a/c/"]),
+        ("/v1/kv/a/?keys&separator=&seperator=/", ["a/b", "a/c/d"]),
         ("/v1/kv/?keys&separator=", ["a", "a/b", "a/c/d", "b"]),
         ("/v1/kv/b?keys&recurse&raw", ["b"]),
     ],

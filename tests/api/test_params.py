@@ -63,7 +63,7 @@ ENTERPRISE = "Namespaces are a Consul Enterprise feature"
     ("raw_query", "header", "named"),
     [
         ("ns=x", "", 'query parameter: "ns"'),
-        ("ns=x", "x", 'query parameter: "ns"'),
+        ("ns=x", "x", 'header: "X-Consul-Namespace"'),
         ("", "x", 'header: "X-Consul-Namespace"'),
     ],
 )

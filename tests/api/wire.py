@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from kvstore.api.lane import Lane
+from kvstore.api.limits import DEFAULT_LIMITS, Limits
+from kvstore.clock import Clock
 from kvstore.journal.journal import Journal
 
 from .calls import Calls, calling
@@ -169,11 +171,16 @@ async def listening(lane: Lane) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def serving(journal: Journal | None = None) -> AsyncIterator[Served]:
+async def serving(
+    journal: Journal | None = None,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    clock: Clock | None = None,
+) -> AsyncIterator[Served]:
     """Serve a store on a free port until the block ends; then nothing may be left of it."""
     earlier = asyncio.all_tasks()
     async with calling(journal) as calls:
-        lane = Lane(calls.router)
+        lane = Lane(calls.router, limits, clock)
         async with listening(lane) as port:
             served = Served(calls, lane, port)
             try:
@@ -181,6 +188,7 @@ async def serving(journal: Journal | None = None) -> AsyncIterator[Served]:
             finally:
                 await served.close_clients()
         await until(lambda: calls.engine.parked_count == 0)
+        await until(lambda: (lane.received_bytes, lane.unread_bytes) == (0, 0))
     await until(lambda: asyncio.all_tasks() - earlier <= {asyncio.current_task()})
 
 

@@ -16,6 +16,7 @@ from kvstore import __version__
 from kvstore.cli import main
 from kvstore.cli.serve import serve
 from kvstore.duration import NS_PER_S
+from kvstore.listening import TcpAddress, parse_address
 
 # Any: an Option has more than a Parameter, and every parameter of serve is one.
 OPTIONS: dict[str, Any] = {str(param.name): param for param in serve.params}
@@ -24,6 +25,12 @@ OPTIONS: dict[str, Any] = {str(param.name): param for param in serve.params}
 VALUES: dict[str, tuple[str, Any]] = {
     "host": ("192.0.2.7", "192.0.2.7"),
     "port": ("8501", 8501),
+    "listen": ("https://127.0.0.1:8501", (TcpAddress("127.0.0.1", 8501, tls=True),)),
+    "tls_cert_file": ("/etc/kvstore/server.pem", Path("/etc/kvstore/server.pem")),
+    "tls_key_file": ("/etc/kvstore/server-key.pem", Path("/etc/kvstore/server-key.pem")),
+    "tls_client_ca_file": ("/etc/kvstore/ca.pem", Path("/etc/kvstore/ca.pem")),
+    "tls_min_version": ("1.3", "1.3"),
+    "tokens": ("/etc/kvstore/tokens.toml", Path("/etc/kvstore/tokens.toml")),
     "data_dir": ("/var/lib/other", Path("/var/lib/other")),
     "sync": ("never", "never"),
     "compact_min_size": ("1MiB", 1024**2),
@@ -35,6 +42,11 @@ VALUES: dict[str, tuple[str, Any]] = {
     "node": ("n7", "n7"),
     "datacenter": ("east", "east"),
     "session_ttl_min": ("1m30s", 90 * NS_PER_S),
+    "sessions_max": ("99", 99),
+    "connections_max": ("0", 0),
+    "client_connections_max": ("600", 600),
+    "buffers_max_size": ("16MiB", 16 * 1024**2),
+    "slow_client_timeout": ("5s", 5 * NS_PER_S),
     "adopt_lost_cas": ("true", True),
     "dev": ("true", True),
     "log_format": ("json", "json"),
@@ -128,6 +140,8 @@ def toml_line(name: str) -> str:
     """Return a line with a setting's other value; numbers and truths have no quotes in TOML."""
     text, _ = VALUES[name]
     option = OPTIONS[name]
+    if option.multiple:
+        return f'{name} = ["{text}"]\n'
     bare = option.is_flag or isinstance(option.type, click.IntRange | click.FloatRange)
     return f"{name} = {text}\n" if bare else f'{name} = "{text}"\n'
 
@@ -188,6 +202,9 @@ def test_false_in_the_file_is_false(write_config: Callable[[str], str]) -> None:
         ('disk-free-min = "much"', "expected something like 64MiB"),
         ('session-ttl-min = "10"', "missing unit in duration"),
         ('sync = "sometimes"', "is not one of"),
+        ('listen = "http://h:1"', "expected a list of texts in quotes"),
+        ("listen = [1]", "expected a list of texts in quotes"),
+        ('listen = ["h:1"]', "'h:1' is nothing to listen on"),
     ],
 )
 def test_a_file_that_is_wrong(text: str, sentence: str, write_config: Callable[[str], str]) -> None:
@@ -244,6 +261,24 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         (["--sync", "x"], "is not one of 'always', 'never'"),
         (["--log-format", "x"], "is not one of 'text', 'json'"),
         (["--log-level", "x"], "is not one of 'debug'"),
+        (["--listen", "127.0.0.1:8500"], "expected http://HOST:PORT, https://HOST:PORT or unix:"),
+        (["--tls-min-version", "1.1"], "is not one of '1.2', '1.3'"),
+        (
+            ["--listen", "http://127.0.0.1:1", "--port", "2"],
+            "--listen and --host or --port together: say --listen http://HOST:PORT instead",
+        ),
+        (
+            ["--listen", "http://127.0.0.1:1", "--listen", "http://127.0.0.1:1"],
+            "--listen names one address twice",
+        ),
+        (
+            ["--listen", "https://127.0.0.1:1", "--tls-cert-file", "server.pem"],
+            "--listen https://… needs --tls-cert-file and --tls-key-file",
+        ),
+        (
+            ["--tls-client-ca-file", "ca.pem"],
+            "TLS files without a listener that uses them: add --listen https://HOST:PORT",
+        ),
         (["--data-dir", __file__], "is a file"),
         (["--prot", "1"], "No such option '--prot'"),
         (["extra"], "unexpected extra argument"),
@@ -292,6 +327,24 @@ def test_a_group_without_a_command_shows_help() -> None:
     assert "serve" in output
 
 
+# What there is only when it is named.
+OPTIONAL = {"tls_cert_file", "tls_key_file", "tls_client_ca_file", "tokens"}
+
+
 def test_every_setting_has_a_default() -> None:
     """No flag and no file is ever needed."""
-    assert all(value is not None for value in values().values())
+    missing = {name for name, value in values().items() if value is None}
+    assert missing <= OPTIONAL
+
+
+def test_several_listeners(
+    monkeypatch: pytest.MonkeyPatch, write_config: Callable[[str], str]
+) -> None:
+    """The flag may be repeated; the environment has spaces and the file a list."""
+    urls = ["http://127.0.0.1:8500", "https://[::1]:8501", "unix:///run/my%20kvstore?mode=0600"]
+    expected = tuple(parse_address(url) for url in urls)
+    assert values(*(part for url in urls for part in ("--listen", url)))["listen"] == expected
+    config = write_config(f"listen = {urls!r}\n")
+    assert values("--config", config)["listen"] == expected
+    monkeypatch.setenv("KVSTORE_LISTEN", " ".join(urls))
+    assert values()["listen"] == expected

@@ -111,8 +111,8 @@ def test_exit_3_the_port_is_used(launch: Launch) -> None:
         port = listener.getsockname()[1]
         sentence = refused(launch("--dev", "--port", str(port)), 3)
     assert sentence == (
-        f"kvstore: cannot listen on 127.0.0.1:{port}: Address already in use. "
-        "Another server has this port: stop it, or choose another with --port."
+        f"kvstore: cannot listen on http://127.0.0.1:{port}: Address already in use. "
+        "Another server has this port: stop it, or choose another with --port or --listen."
     )
 
 
@@ -120,8 +120,8 @@ def test_exit_3_the_port_is_used(launch: Launch) -> None:
 def test_exit_3_no_address_of_ours(launch: Launch, host: str) -> None:
     """An address of another machine, and a name without one, cannot be listened on."""
     sentence = refused(launch("--dev", "--host", host), 3)
-    assert sentence.startswith(f"kvstore: cannot listen on {host}:0: ")
-    assert sentence.endswith(" Choose an address of this machine with --host.")
+    assert sentence.startswith(f"kvstore: cannot listen on http://{host}:0: ")
+    assert sentence.endswith(" Choose an address of this machine with --host or --listen.")
 
 
 def test_exit_4_the_folder_is_below_a_file(launch: Launch, tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("x")
     cases: list[tuple[list[str | Path], int, str]] = [
-        (["export", "--url", "unix:///s"], 2, "no server's address"),
+        (["export", "--url", "unix://s"], 2, "no server's address"),
         (["export", "--url", "h", "--data-dir", folder], 2, "name one source"),
         (["export", "--data-dir", folder], 4, "empty holds no store"),
         (["export", "--file", file], 2, "is no backup that can be read"),
