@@ -7,10 +7,10 @@ DATA ?= data
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test check fix lab lab-setup proof soak clean
+.PHONY: help setup run test check fix conformance lab lab-setup proof soak clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## Make the virtual environment with everything in it.
 
@@ -33,6 +33,9 @@ check: setup ## Check format, lint and types.
 fix: setup ## Format, and mend what lint can mend.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+conformance: setup ## Hold a store against Consul's contract; ARGS="--url http://HOST:8500 --html report.html".
+	$(BIN)/python -m conformance $(ARGS)
 
 lab-setup: setup ## Get what the overlay lab needs: Debian packages, pinned engines and Consul (root).
 	$(BIN)/python -m conformance setup

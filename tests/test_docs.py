@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import itertools
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from running import Start, call
 
-from kvstore.api import router
+from conformance.__main__ import main as conformance
 from kvstore.cli import COMMANDS, exits, main
 from kvstore.cli.serve import serve
 
@@ -23,21 +24,20 @@ DOCS = [README, ARCHITECTURE, ROOT / "CHANGELOG.md", NOTES, *sorted((ROOT / "doc
 
 OPTIONS = [param for param in serve.params if param.name]
 _CONTEXT = click.Context(main)
-FLAGS = {
-    flag
-    for command in filter(None, (main.get_command(_CONTEXT, name) for name in COMMANDS))
-    for option in command.params
-    for flag in option.opts
-} | {"--help", "--version"}
-# Flags of docker, dockerd and pip; of the lab (`python -m conformance`); of pytest.
+_COMMANDS = list(filter(None, (main.get_command(_CONTEXT, name) for name in COMMANDS)))
+_COMMANDS += [one for group in _COMMANDS for one in getattr(group, "commands", {}).values()]
+_COMMANDS += conformance.commands.values()
+FLAGS = {flag for command in _COMMANDS for option in command.params for flag in option.opts}
+FLAGS |= {"--help", "--version"}
+# Flags of docker, dockerd and pip; of pytest.
 FOREIGN_FLAGS = {"--cluster-store", "--cluster-advertise", "--driver", "--subnet", "--name"}
-FOREIGN_FLAGS |= {"--network", "--store", "--timeout"}
+FOREIGN_FLAGS |= {"--network", "--timeout", "--cluster-store-opt", "--unix-socket"}
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _VARIABLE = re.compile(r"KVSTORE_[A-Z_]*[A-Z]")
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 _PATH = re.compile(r"`((?:kvstore|tests|conformance|docs)/[\w/.-]*)`")
-_REQUEST = re.compile(r"(?:(GET|PUT|DELETE) )?(/v1/[a-zA-Z/]+)")
+_REQUEST = re.compile(r"(?:(GET|PUT|POST|DELETE) )?(/v1/[a-zA-Z/-]+)")
 _RULE_HEADING = re.compile(r"^### ([a-z-]+)$", re.MULTILINE)
 
 
@@ -94,9 +94,10 @@ def test_paths_exist(document: str) -> None:
 
 
 def routes() -> list[str]:
-    """Return the patterns of the router's table, out of its source."""
-    tree = ast.parse(read(Path(router.__file__)))
-    constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    """Return the patterns of every family's table, out of their sources."""
+    trees = [ast.parse(read(path)) for path in sorted((ROOT / "kvstore" / "api").glob("*.py"))]
+    nodes = itertools.chain.from_iterable(ast.walk(tree) for tree in trees)
+    constants = [node.value for node in nodes if isinstance(node, ast.Constant)]
     return [one.decode() for one in constants if isinstance(one, bytes) and one.startswith(b"/v1/")]
 
 

@@ -57,6 +57,8 @@ class Kv:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
+        # Goes with every request; empty for none.
+        self.token = ""
 
     def request(self, method: str, target: str, body: bytes | None = None) -> Answer:
         """Send one request and return whatever is answered."""
@@ -64,7 +66,8 @@ class Kv:
         connection.sock = self._connect()
         connection.sock.settimeout(_TIMEOUT_S)
         try:
-            connection.request(method, target, body=body)
+            headers = {"X-Consul-Token": self.token} if self.token else {}
+            connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
             index = int(response.headers.get("X-Consul-Index") or 0)
             return Answer(status=response.status, body=response.read(), index=index)

@@ -30,6 +30,7 @@ PROXY_PORT = 8501
 _CONNECT_S = 5.0
 
 _REGISTER_S = 30.0
+_REACHED_S = 15.0
 _QUIET_S = 15.0
 _FETCH_S = 5
 _EVIDENCE_LINES = 12
@@ -123,6 +124,13 @@ class Lab:
             f"{container} on {engine.name} gets the page of {name}",
         )
 
+    def use(self, network: str = "shop") -> None:
+        """Make a network on h1, use it on both, and expect names to work."""
+        self.create(self.h1, network)
+        self.run(self.h1, f"web-{network}", network)
+        self.run(self.h2, f"visitor-{network}", network)
+        self.wait_reaches(self.h2, f"visitor-{network}", f"web-{network}", _REACHED_S)
+
     def address(self, engine: Engine, container: str, network: str) -> str:
         """Return a container's IPv4 address on a network; empty if it is not on it."""
         path = (
@@ -180,6 +188,19 @@ class Lab:
             return entry is not None and bool(entry.value) and bool(entry.session)
 
         wait_until(registered, timeout_s, f"{engine.advertised} is under {NODES} with a session")
+
+    def wait_nodes(self, prefix: str = NODES, timeout_s: float = _REGISTER_S) -> None:
+        """Wait until both engines, and nobody else, are registered under a prefix."""
+
+        def registered() -> bool:
+            held = {
+                entry.value.decode() for entry in self.store.kv.tree(f"{prefix}/") if entry.session
+            }
+            if held != {engine.advertised for engine in self.engines}:
+                raise Mismatch(f"held by sessions: {sorted(held)}")
+            return True
+
+        wait_until(registered, timeout_s, f"both engines under {prefix}")
 
     def wait_sound(self, tolerated: frozenset[str]) -> None:
         """Wait until every invariant holds, but for the tolerated kinds."""

@@ -6,6 +6,7 @@ Knows nothing of Docker.
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ class Store(Protocol):
     def stop(self) -> None:
         """End it as an operator would."""
 
+    def reload(self) -> None:
+        """Have it read certificates and tokens again (SIGHUP)."""
+
     def kill(self) -> None:
         """End it with SIGKILL."""
 
@@ -63,8 +67,8 @@ def kvstore_command(program: list[str]) -> Command:
     """Return how to start our server, given the words that run it."""
 
     def command(data: Path, _address: str) -> list[str]:
-        bind = ["--host", "0.0.0.0", "--port", str(PORT)]  # noqa: S104 - inside a namespace
-        return [*program, "serve", *bind, "--data-dir", str(data)]
+        listen = f"--listen=http://0.0.0.0:{PORT}"  # inside a namespace
+        return [*program, "serve", listen, "--data-dir", str(data)]
 
     return command
 
@@ -127,6 +131,11 @@ class OwnStore:
         if self.kind == "kvstore" and status != 0:
             raise Mismatch(f"expected exit status 0 after SIGTERM; seen: {status}")
 
+    def reload(self) -> None:
+        """Send SIGHUP; does nothing if it does not run."""
+        if self._daemon is not None:
+            self._daemon.signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it with SIGKILL; does nothing if it does not run."""
         if self._daemon is not None:
@@ -165,6 +174,10 @@ class ForeignStore:
     def stop(self) -> None:
         """Refuse: it is not ours."""
         raise Skipped("needs a store that the lab may stop; this one is somebody else's")
+
+    def reload(self) -> None:
+        """Refuse: it is not ours."""
+        self.stop()
 
     def kill(self) -> None:
         """Refuse: it is not ours."""

@@ -3,9 +3,10 @@
 
 import pytest
 
+from conformance.suite.wire import ConnectionEnded, encode_chunks, encode_request
+
 from .rules import by_intent
 from .stores import Store
-from .wire import ConnectionEnded, encode_chunks, encode_request
 
 LIMIT_BYTES = 524_288
 TOO_LARGE = (

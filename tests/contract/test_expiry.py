@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from .stores import Parked, Store
+from conformance.suite.store import Parked
+
+from .stores import Store
 
 TTL_S = 2
 RENEWED_AFTER_S = 1.5

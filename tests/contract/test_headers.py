@@ -3,9 +3,10 @@
 
 import pytest
 
+from conformance.suite.headers import watched
+from conformance.suite.wire import encode_request
+
 from .stores import Store
-from .watched import watched
-from .wire import encode_request
 
 VARY = {"Vary": "Accept-Encoding"}
 JSON = VARY | {"Content-Type": "application/json"}
@@ -89,8 +90,8 @@ def test_1_4_headers(
     answer = store.ask(method, target.format(key=f"{prefix}k", session=session))
     assert answer.status == status
     found = watched(answer)
-    if headers is CATALOG:
-        found["X-Consul-Index"] = "N"  # ours is 1: no node or service ever changes
+    if headers is CATALOG or int(found.get("X-Consul-Index", "1")) > 1:
+        found["X-Consul-Index"] = "N"  # of the catalog, ours is 1: nothing there ever changes
     assert found == headers
     store.destroy(session)
 

@@ -3,8 +3,9 @@
 
 import pytest
 
+from conformance.suite.wire import Connection, encode_request
+
 from .stores import Store
-from .wire import Connection, encode_request
 
 BAD_TARGETS = ["/v1/kv/a%zz", "/v1/kv/a%2", "/v1/kv/a%", "/v1/kv/a b", "v1/kv/a"]
 

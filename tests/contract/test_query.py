@@ -3,8 +3,9 @@
 
 import pytest
 
+from conformance.suite.wire import Answer
+
 from .stores import Store
-from .wire import Answer
 
 STALE = b"Cannot specify ?stale with ?consistent, conflicting semantics."
 CACHED = b"Cannot specify ?cached with ?consistent, conflicting semantics."

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from archive.wrapping import BROKEN, wrap
 
+from conformance.suite.wire import ConnectionEnded, encode_request
+
 from .conftest import Spares, require_consul
 from .rules import by_intent
 from .stores import Store, consul_binary
-from .wire import ConnectionEnded, encode_request
 
 SNAPSHOT = "/v1/snapshot"
 VARY = {"Vary": "Accept-Encoding"}

@@ -3,8 +3,10 @@
 
 import pytest
 
+from conformance.suite.store import PARKED_S
+
 from .rules import by_intent
-from .stores import PARKED_S, Store
+from .stores import Store
 
 RULE = "exact-wakeups"
 AT_ONCE_S = 5.0

@@ -9,11 +9,12 @@ from conformance.overlay.scenarios import (
     engines_lost,
     faults,
     networks,
+    secured,
     settings,
     store_lost,
     tutorial,
 )
 
-CHAPTERS = (tutorial, networks, engines_lost, store_lost, crowds, settings, faults)
+CHAPTERS = (tutorial, networks, engines_lost, store_lost, crowds, settings, secured, faults)
 
 ALL: tuple[Scenario, ...] = tuple(one for chapter in CHAPTERS for one in chapter.CHAPTER)

@@ -3,7 +3,6 @@
 Source: spec/docker-cluster-store.md, section 5, rows F3 to F7, and section 3.
 """
 
-from conformance.overlay.errors import Mismatch
 from conformance.overlay.lab import Lab
 from conformance.overlay.records import NODES
 from conformance.overlay.scenario import Chapter
@@ -20,8 +19,8 @@ _END_S = 30.0
 def node_path(lab: Lab) -> None:
     """Nodes are under `myswarm/nodes`, networks where they always are."""
     _start(lab, lab.store_url, "--cluster-store-opt=kv.path=myswarm/nodes")
-    _wait_nodes(lab, "myswarm/nodes")
-    _use(lab)
+    lab.wait_nodes("myswarm/nodes")
+    lab.use()
     expect(that=not lab.view().engines, what=f"nothing under {NODES}", seen=lab.view().engines)
     expect(that=bool(lab.view().networks), what="the network as ever", seen=lab.view().networks)
 
@@ -32,13 +31,13 @@ def node_path(lab: Lab) -> None:
 def url_path(lab: Lab) -> None:
     """`/pfx` works everywhere. `/pfx/` makes keys with `//`: they must be served in place."""
     _start(lab, f"{lab.store_url}/pfx")
-    _wait_nodes(lab, f"pfx/{NODES}")
-    _use(lab)
+    lab.wait_nodes(f"pfx/{NODES}")
+    lab.use()
     expect(that=not lab.store.kv.tree("docker"), what="nothing outside of pfx", seen="keys")
     with lab.target("F4"):
         _start(lab, f"{lab.store_url}/pfx/")
         wait_until(lambda: lab.store.kv.tree("pfx"), _REGISTER_S, "keys under pfx")
-        _use(lab)
+        lab.use()
 
 
 @CHAPTER.scenario("F5", "faster heartbeats: sessions of 10 s, and of less", wrecks=True)
@@ -48,14 +47,14 @@ def heartbeats(lab: Lab) -> None:
     Consul refuses that, and so does our server unless it is told to take shorter ones.
     """
     _start(lab, lab.store_url, *_beats(6, 20))
-    _wait_nodes(lab, NODES)
+    lab.wait_nodes()
     lab.stop_engines()
     if lab.store.kind == "kvstore":
         lab.store.stop()
         lab.store.start("--session-ttl-min=5s")
     with lab.target("F5"):
         _start(lab, lab.store_url, *_beats(3, 10))
-        _wait_nodes(lab, NODES)
+        lab.wait_nodes()
 
 
 @CHAPTER.scenario("F6", "two addresses in the URL: the engine refuses to start", wrecks=True)
@@ -97,23 +96,3 @@ def _start(lab: Lab, store_url: str, *flags: str) -> None:
     for engine in lab.engines:
         engine.launch(store_url, *flags)
     lab.wait_answering()
-
-
-def _wait_nodes(lab: Lab, prefix: str) -> None:
-    """Wait until both engines are registered under a prefix."""
-
-    def registered() -> bool:
-        held = {entry.value.decode() for entry in lab.store.kv.tree(f"{prefix}/") if entry.session}
-        if held != {engine.advertised for engine in lab.engines}:
-            raise Mismatch(f"held by sessions: {sorted(held)}")
-        return True
-
-    wait_until(registered, _REGISTER_S, f"both engines under {prefix}")
-
-
-def _use(lab: Lab) -> None:
-    """Make a network on h1, use it on both, and expect names to work."""
-    lab.create(lab.h1, "shop")
-    lab.run(lab.h1, "web", "shop")
-    lab.run(lab.h2, "visitor", "shop")
-    lab.wait_reaches(lab.h2, "visitor", "web", _SOON_S)

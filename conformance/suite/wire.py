@@ -1,22 +1,30 @@
 """A raw-socket HTTP/1.x client that sends exact bytes and hides nothing of the answer.
 
-HTTP libraries normalise targets, join headers and follow redirects; a contract test must not.
+HTTP libraries normalise targets, join headers and follow redirects; a conformance suite must not.
 Knows nothing of Consul, of keys or of sessions.
 """
 
+import gzip
 import json
-import select
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
+from conformance.suite.layout import compact
+
 ANSWER_WITHIN_S = 10.0
 """Longest wait for an answer that should come at once; generous, since two cores are shared."""
+
+FINAL = 200
+"""Statuses below this one announce another answer."""
+
+BODILESS = {204, 304}
 
 Headers = Iterable[tuple[str, str]]
 
@@ -70,9 +78,10 @@ class Answer:
 
     @property
     def index(self) -> int:
-        """The number in X-Consul-Index; a missing header is a failed test."""
-        value = self.get("X-Consul-Index")
-        assert value is not None, f"no X-Consul-Index in {self}"
+        """The number in X-Consul-Index; AssertionError when there is none."""
+        value = self.get("X-Consul-Index") or ""
+        if not value.isdecimal():
+            raise AssertionError(f"no number in X-Consul-Index of {self}")
         return int(value)
 
     def __str__(self) -> str:
@@ -117,11 +126,14 @@ def encode_chunks(body: bytes, size_bytes: int = 60_000) -> bytes:
 
 
 class Connection:
-    """One TCP connection to a loopback port; answers are read in the order of the requests."""
+    """A connection over an open socket, plain or TLS; answers come in the order of requests.
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_WITHIN_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    With `compacts`, bodies of JSON are given without the blanks between their tokens.
+    """
+
+    def __init__(self, opened: socket.socket, *, compacts: bool = False) -> None:
+        self._socket = opened
+        self._compacts = compacts
         self._buffer = bytearray()
         self._deadline = 0.0
 
@@ -142,8 +154,9 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send all of `data`; a peer that has already closed is not an error here."""
-        with suppress(BrokenPipeError, ConnectionResetError):  # `read` tells what it answered
-            self._socket.sendall(data)
+        self._socket.settimeout(ANSWER_WITHIN_S)
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            self._socket.sendall(data)  # `read` tells what it answered
 
     def end_sending(self) -> None:
         """Half-close: tell the peer that no more bytes will come."""
@@ -151,7 +164,14 @@ class Connection:
 
     def silent_for(self, seconds: float) -> bool:
         """Wait up to `seconds`; True when the peer sent nothing and kept the connection."""
-        return not self._buffer and not select.select([self._socket], [], [], seconds)[0]
+        if self._buffer:
+            return False
+        self._deadline = time.monotonic() + seconds
+        try:
+            self._receive()
+        except NotAnswered:
+            return True
+        return False
 
     def ended(self, within_s: float = ANSWER_WITHIN_S) -> bool:
         """Return whether the peer closes without sending another byte, within that time."""
@@ -162,7 +182,7 @@ class Connection:
             return False
 
     def read(self, method: str = "GET", within_s: float = ANSWER_WITHIN_S) -> Answer:
-        """Read one whole answer to a request of that method.
+        """Read one whole answer to a request of that method, 1xx before it included.
 
         Raises NotAnswered when it does not come in time, ConnectionEnded when it never will.
         """
@@ -170,11 +190,20 @@ class Connection:
         interim = []
         while True:
             status, reason, headers = self._read_head()
-            if status >= 200:
+            if status >= FINAL:
                 break
             interim.append(status)
-        body = b"" if method == "HEAD" or status in {204, 304} else self._read_body(headers)
-        return Answer(status, reason, headers, body, tuple(interim))
+        body = b"" if method == "HEAD" or status in BODILESS else self._read_body(headers)
+        answer = Answer(status, reason, headers, body, tuple(interim))
+        return _compacted(answer) if self._compacts else answer
+
+    def read_interim(self, within_s: float = ANSWER_WITHIN_S) -> Answer:
+        """Read the head of the next answer, which may be a 1xx; a body is left unread.
+
+        Raises as `read` does.
+        """
+        self._deadline = time.monotonic() + within_s
+        return Answer(*self._read_head(), b"")
 
     def _read_head(self) -> tuple[int, str, tuple[tuple[str, str], ...]]:
         head = self._read_until(b"\r\n\r\n").decode("latin-1")
@@ -222,12 +251,23 @@ class Connection:
 
     def _receive(self) -> bool:
         """Take more bytes into the buffer; False when the peer has closed."""
-        left = self._deadline - time.monotonic()
-        if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-            raise NotAnswered(f"no answer in time; so far {bytes(self._buffer[:200])!r}")
+        self._socket.settimeout(max(0.0, self._deadline - time.monotonic()))
         try:
             data = self._socket.recv(1 << 16)
-        except ConnectionResetError:
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+            so_far = f"; so far {bytes(self._buffer[:200])!r}" if self._buffer else ""
+            raise NotAnswered(f"no answer in time{so_far}") from None
+        except (ConnectionResetError, ssl.SSLEOFError):
             data = b""
         self._buffer += data
         return bool(data)
+
+
+def _compacted(answer: Answer) -> Answer:
+    """Return the answer with its JSON compact; its content coding stays."""
+    if answer.get("Content-Type") != "application/json" or not answer.body:
+        return answer
+    body = compact(answer.plain)
+    if answer.get("Content-Encoding") == "gzip":
+        body = gzip.compress(body, mtime=0)
+    return replace(answer, body=body)

@@ -1,0 +1,78 @@
+"""The whole suite on both stores: a real Consul passes it, and ours differs by intent only."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from contract.conftest import has_consul, must_have_consul, require_consul, running
+from contract.guarded import guarding
+
+from conformance.suite.chapters import cases
+from conformance.suite.result import Result, differences
+from conformance.suite.runner import Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+NAMES = ["kvstore", pytest.param("consul", marks=pytest.mark.oracle)]
+
+ACCESS = "acl"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Result]]:
+    """Play on all stores at once: cases without access control, and those about it."""
+    names = ["kvstore", "consul"] if has_consul() or must_have_consul() else ["kvstore"]
+    opened = [case for case in cases() if case.chapter != ACCESS]
+    about_access = [case for case in cases() if case.chapter == ACCESS]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        played = {}
+        for name in names:
+            store = stack.enter_context(running(name, tmp_path_factory.mktemp(name)))
+            guarded = stack.enter_context(guarding(name, tmp_path_factory.mktemp(f"{name}-acl")))
+            stage = Stage(store, exclusive=True)
+            played[name] = pool.submit(stage.run, opened, lambda _: None)
+            stage = Stage(guarded)
+            played[f"{name}-{ACCESS}"] = pool.submit(stage.run, about_access, lambda _: None)
+        yield {name: future.result() for name, future in played.items()}
+
+
+def result_of(results: dict[str, Result], name: str) -> Result:
+    """Return what was played on a store; skip without a Consul, where none is promised."""
+    if name.startswith("consul") and name not in results:
+        require_consul()
+    return results[name]
+
+
+@pytest.mark.parametrize("chapter", ["", f"-{ACCESS}"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_case_is_met(results: dict[str, Result], name: str, chapter: str) -> None:
+    """No case fails, and none is left out but for those that need another kind of store."""
+    result = result_of(results, f"{name}{chapter}")
+    failures = [f"{one.case.id}\n{text}" for one in result.failed for text in one.failures]
+    assert not failures, "\n\n".join(failures)
+    skipped = {one.case.id: one.note for one in result.outcomes if one.note and not one.intents}
+    expected = ("TLS", "restarts the store")
+    assert all(any(word in note for word in expected) for note in skipped.values()), skipped
+
+
+@pytest.mark.oracle
+def test_consul_follows_no_rule_of_ours(results: dict[str, Result]) -> None:
+    """What Consul does is what a script calls Consul's."""
+    result = result_of(results, "consul")
+    assert not [rule for rule, sides in result.followed.items() if True in sides]
+
+
+def test_ours_follows_its_rules_everywhere(results: dict[str, Result]) -> None:
+    """A rule that one case sees followed is followed in every other case that meets it."""
+    result = result_of(results, "kvstore")
+    assert {rule for rule, sides in result.followed.items() if sides != {True}} == set()
+
+
+@pytest.mark.oracle
+def test_every_difference_has_a_rule(results: dict[str, Result]) -> None:
+    """Where the two stores end differently, a rule of the notes says why."""
+    both = [result_of(results, name) for name in ("kvstore", "consul")]
+    found = differences(*both)
+    assert found
+    assert [one.ours.case.id for one in found if not one.explained] == []

@@ -1,0 +1,201 @@
+"""Holds conversations with a server in a process of its own, many at a time, and judges them."""
+
+import asyncio
+import itertools
+import json
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from running import call
+
+from .answers import Broken, check_contract, read_answers
+from .grammar import Conversation, converse
+
+__all__ = ["Fuzzed", "Report", "fuzz", "serving"]
+
+# Longest wait for a server that owes an answer; generous, since cores are shared.
+WITHIN_S = 60.0
+AT_ONCE = 16
+# After so many conversations the server is looked at.
+ROUND = 2000
+# How much the server's memory may grow, once it is warm.
+GROWTH_KIB_MAX = 64 * 1024
+
+_LISTENS = re.compile(r"listens on http://\S+:(\d+)$", re.MULTILINE)
+_HEAD_MARK = b" HTTP/1."
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """A server under the fuzzer."""
+
+    port: int
+    pid: int
+    log: Path
+
+    def rss_kib(self) -> int:
+        """Return how much memory it holds."""
+        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"VmRSS:\s+(\d+)", text)
+        assert found is not None
+        return int(found[1])
+
+    def gauges(self) -> dict[str, float]:
+        """Return its figures."""
+        listed = call(self.port, "GET", "/v1/agent/metrics").json["Gauges"]
+        return {one["Name"].removeprefix("kvstore."): one["Value"] for one in listed}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Fuzzed]:
+    """Run a server on a folder until the block ends; it must end well."""
+    log = folder / "log"
+    flags = ["--port", "0", "--data-dir", str(folder / "data"), "--sync", "never"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kvstore", "serve", *flags], stderr=file, stdout=file
+        )
+    try:
+        found = None
+        while found is None:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.02)
+            found = _LISTENS.search(log.read_text())
+        yield Fuzzed(int(found[1]), process.pid, log)
+        process.terminate()
+        assert process.wait(WITHIN_S) == 0, log.read_text()[-3000:]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done."""
+
+    conversations: int = 0
+    requests: int = 0
+    answers: int = 0
+    rss_kib: tuple[int, int] = (0, 0)
+
+
+class _Client(asyncio.Protocol):
+    """One connection that keeps all it gets."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio has it
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+async def fuzz(server: Fuzzed, seed: int, cases: int, first: int = 0) -> Report:
+    """Hold conversations until there were so many requests. Raises Broken."""
+    report = Report()
+    numbers = itertools.count(first)
+    warm_kib = 0
+    while report.requests < cases:
+        until = min(cases, report.requests + ROUND * 10)
+
+        async def work() -> None:
+            while report.requests < until:  # noqa: B023 - ends within this round
+                talk = converse(seed, next(numbers))
+                report.requests += talk.count
+                report.conversations += 1
+                answers = await _hold(server, talk, seed)
+                report.answers += answers
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+        await asyncio.to_thread(_look, server)
+        warm_kib = warm_kib or server.rss_kib()
+        report.rss_kib = (warm_kib, server.rss_kib())
+        if server.rss_kib() > warm_kib + GROWTH_KIB_MAX:
+            raise Broken(f"memory grew from {warm_kib} to {server.rss_kib()} KiB, seed {seed}")
+    return report
+
+
+async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
+    """Hold one conversation; return how many answers there were."""
+    loop = asyncio.get_running_loop()
+    # From many addresses, so that ports that have just been used are no trouble.
+    address = (f"127.0.{talk.number % 200 + 1}.{talk.number % 97 + 2}", 0)
+    transport, client = await loop.create_connection(
+        _Client, "127.0.0.1", server.port, local_addr=address
+    )
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            for piece in talk.pieces:
+                transport.write(piece)
+                if len(talk.pieces) > 1:
+                    await asyncio.sleep(0)
+            if talk.leaves:
+                raw = transport.get_extra_info("socket")
+                with suppress(OSError):  # the same
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return 0
+            if not talk.sound:
+                with suppress(OSError):  # it has closed the connection already
+                    transport.write_eof()
+            await client.ended
+        return _judge(talk, bytes(client.data))
+    except (Broken, TimeoutError) as error:
+        again = f"KVSTORE_FUZZ_SEED={seed} KVSTORE_FUZZ_FIRST={talk.number} KVSTORE_FUZZ_CASES=1"
+        shown = f"sent {b''.join(talk.pieces)[:1500]!r}\ngot {bytes(client.data)[-1500:]!r}"
+        raise Broken(f"{error or 'it hangs'}\nsee it again with {again}\n{shown}") from error
+    finally:
+        transport.abort()
+
+
+def _judge(talk: Conversation, data: bytes) -> int:
+    answers = list(read_answers(data, [one.method for one in talk.expected]))
+    for answer in answers:
+        check_contract(answer)
+    if not talk.sound:
+        heads = b"".join(talk.pieces).count(_HEAD_MARK) + talk.count
+        if len(answers) > heads + 1:
+            raise Broken(f"{len(answers)} answers to {heads} requests")
+        return len(answers)
+    if len(answers) != len(talk.expected):
+        raise Broken(f"{len(answers)} answers to {len(talk.expected)} requests")
+    for number, (answer, expected) in enumerate(zip(answers, talk.expected, strict=True)):
+        if expected.status not in (None, answer.status):
+            raise Broken(f"answer {number} has status {answer.status}, not {expected.status}")
+        if expected.body not in (None, answer.body):
+            raise Broken(f"answer {number} has another body than was written")
+    return len(answers)
+
+
+def _look(server: Fuzzed) -> None:
+    """See that the server is as it was before: nobody waits, nothing was written in secret."""
+    if (status := call(server.port, "GET", "/v1/kv/never?keys").status) != 404:
+        raise Broken(f"the content of a value was taken for a request: {status}")
+    for session in call(server.port, "GET", "/v1/session/list").json:
+        call(server.port, "PUT", f"/v1/session/destroy/{session['ID']}")
+    call(server.port, "DELETE", "/v1/kv/?recurse")
+    deadline = time.monotonic() + WITHIN_S
+    while any((left := _left(server)).values()):
+        if time.monotonic() > deadline:
+            raise Broken(f"something is left: {json.dumps(left)}")
+    text = server.log.read_text(errors="replace")
+    if "Traceback" in text or "a bug:" in text or " ERROR " in text:
+        raise Broken(f"there is an error in the log: {text[-5000:]}")
+
+
+def _left(server: Fuzzed) -> dict[str, float]:
+    gauges = server.gauges()
+    return {name: gauges[name] for name in ("parked_queries", "sessions", "keys")}
