@@ -68,6 +68,11 @@ def is_tree(call: Call) -> bool:
     return call.method == "GET" and is_key(call) and wants
 
 
+def is_one_session(call: Call) -> bool:
+    """Return whether a request reads one session."""
+    return call.method == "GET" and call.path.startswith("/v1/session/info/")
+
+
 def deletes_trees(call: Call) -> bool:
     """Return whether a request may delete a tree."""
     if call.path == TXN:

@@ -238,9 +238,7 @@ def _play(console: Console, stores: list[Store], plan: Plan, *, lab: bool) -> li
 
 
 def _play_on(store: Store, plan: Plan, told: Callable[[Outcome], None]) -> Result:
-    stage = Stage(
-        store, exclusive=plan.exclusive, timeout_s=plan.timeout_s, restart=plan.restart
-    )
+    stage = Stage(store, exclusive=plan.exclusive, timeout_s=plan.timeout_s, restart=plan.restart)
     return stage.run(plan.cases, told, fail_fast=plan.fail_fast)
 
 

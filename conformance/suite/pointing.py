@@ -1,7 +1,5 @@
 """Pointing at the first place where two texts differ, so that nobody has to compare them."""
 
-import os
-
 from conformance.suite.text import one_line
 
 SHORT = 60
@@ -19,7 +17,7 @@ def pointed(expected: str, got: str) -> str:
     """
     if len(expected) <= SHORT and len(got) <= SHORT:
         return f"{_named(got)} instead of {_named(expected)}"
-    at = len(os.path.commonprefix([expected, got]))
+    at = _alike(expected, got)
     before = one_line(got[max(0, at - BEFORE) : at])
     before = f"…{before}" if at > BEFORE else before
     line, column = got.count("\n", 0, at) + 1, at - (got.rfind("\n", 0, at) + 1) + 1
@@ -31,6 +29,12 @@ def pointed(expected: str, got: str) -> str:
             f"           {' ' * len(before)}^",
         ]
     )
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _named(text: str) -> str:

@@ -154,19 +154,22 @@ class Stage:
 
     def _refused(self, case: Case) -> str:
         """Return why the case cannot be played in this run, or "" when it can."""
-        if {Need.EXCLUSIVE, Need.FRESH} & set(case.needs) and not self.exclusive:
-            return "changes the whole store: --exclusive plays it"
-        if Need.RESTART in case.needs and not self.restart:
-            return "restarts the store: --restart COMMAND says how"
-        if Need.OPEN in case.needs and self.store.token is not None:
-            return "is about a store without access control: leave --token out"
-        if Need.TOKEN in case.needs and self.store.token is None:
-            return "needs a management token: --token"
-        if Need.TOKEN in case.needs and not self._refuses_anybody():
-            return "needs a store whose default policy is deny"
-        if Need.FRESH in case.needs and self._is_used():
-            return "needs a store that has never been written to"
-        return ""
+        return next(self._reasons(set(case.needs)), "")
+
+    def _reasons(self, needs: set[Need]) -> Iterator[str]:
+        """Yield what this run or this store lacks."""
+        if {Need.EXCLUSIVE, Need.FRESH} & needs and not self.exclusive:
+            yield "changes the whole store: --exclusive plays it"
+        if Need.RESTART in needs and not self.restart:
+            yield "restarts the store: --restart COMMAND says how"
+        if Need.OPEN in needs and self.store.token is not None:
+            yield "is about a store without access control: leave --token out"
+        if Need.TOKEN in needs and self.store.token is None:
+            yield "needs a management token: --token"
+        if Need.TOKEN in needs and not self._refuses_anybody():
+            yield "needs a store whose default policy is deny"
+        if Need.FRESH in needs and self._is_used():
+            yield "needs a store that has never been written to"
 
     def _refuses_anybody(self) -> bool:
         """Return whether a request without a token is refused: that is, its default is deny."""

@@ -159,8 +159,11 @@ class Connection:
             self._socket.sendall(data)  # `read` tells what it answered
 
     def end_sending(self) -> None:
-        """Half-close: tell the peer that no more bytes will come."""
-        self._socket.shutdown(socket.SHUT_WR)
+        """Half-close: tell the peer that no more bytes will come.
+
+        Below TLS, whose own way to say so ends reading too.
+        """
+        socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def silent_for(self, seconds: float) -> bool:
         """Wait up to `seconds`; True when the peer sent nothing and kept the connection."""

@@ -72,7 +72,9 @@ def test_restart_runs_the_command_and_waits(tmp_path: Path) -> None:
     assert store.asked == [asked] * 2
     assert (tmp_path / "it ran").exists()
     with pytest.raises(Failed, match="no such command here"):
-        restart(store, Ground(store, PREFIX, restart="sh -c 'echo no such command here >&2; exit 3'"))
+        restart(
+            store, Ground(store, PREFIX, restart="sh -c 'echo no such command here >&2; exit 3'")
+        )
 
 
 def test_first_failure_is_raised() -> None:

@@ -43,7 +43,7 @@ UNANSWERED = Step(
     index=9,
     answer=[entry("k", 9, Value="dg==")],
 )
-POLL = f"GET {K}?index=109&wait=15000ms"
+POLL = f"GET {K}?index=109&wait=10m"
 
 
 def reading() -> FakeStore:
@@ -120,12 +120,12 @@ def test_poll_of_nothing_is_asked_again() -> None:
     """The index of what is not there may move; the player polls again, as clients do."""
     missing = Step(Do.ASK, "c1", method="GET", target="/v1/kv/k", status=404, index=9)
     store = FakeStore().expect(f"GET {K}", answer(404, index=120))
-    store.expect(f"GET {K}?index=120&wait=15000ms", answer(404, index=125))
-    store.expect(f"GET {K}?index=125&wait=15000ms", answer(200, [entry("here/k", 126)], 126))
+    store.expect(f"GET {K}?index=120&wait=10m", answer(404, index=125))
+    store.expect(f"GET {K}?index=125&wait=10m", answer(200, [entry("here/k", 126)], 126))
 
     play(recording(missing, OPEN, ANSWERED), store, store.ground())
 
-    assert store.asked[-1] == f"GET {K}?index=125&wait=15000ms"
+    assert store.asked[-1] == f"GET {K}?index=125&wait=10m"
 
 
 def test_what_was_there_is_written_first() -> None:
@@ -209,7 +209,7 @@ def test_spinning_is_caught() -> None:
     """A poll of what is not there may not be answered with the index that it carries."""
     missing = Step(Do.ASK, "c1", method="GET", target="/v1/kv/k", status=404, index=9)
     store = FakeStore().expect(f"GET {K}", answer(404, index=120))
-    store.expect(f"GET {K}?index=120&wait=15000ms", answer(404, index=120))
+    store.expect(f"GET {K}?index=120&wait=10m", answer(404, index=120))
 
     with pytest.raises(Failed, match="no answer before X-Consul-Index passes 120"):
         play(recording(missing, OPEN, ANSWERED), store, store.ground())

@@ -14,6 +14,7 @@ from conformance.suite.wire import Answer
 ABSENT, PRESENT = answer(404, index=10), answer(200, b"[1]", 10)
 LATER = answer(404, index=20)
 KEY, TREE = Park("/v1/kv/{P}a"), Park("/v1/kv/{P}a?recurse")
+SESSION, SESSIONS = Park("/v1/session/info/{s0}"), Park("/v1/session/list")
 
 
 class Scripted:
@@ -129,6 +130,31 @@ def test_no_other_sleeps_alone(parked: Answer, woken: Answer, now: Answer) -> No
     scene = Scene(KEY, parked)
     scene.oracle.woken = woken
     scene.now(now)
+    with differs("only the oracle woke"):
+        scene.lot.settle(mended=False)
+
+
+def test_a_query_of_a_session_may_have_begun_late() -> None:
+    """It is answered with the same session, since another one has changed meanwhile."""
+    scene = Scene(SESSION, PRESENT)
+    scene.oracle.woken = answer(200, b"[1]", 20)
+    scene.lot.settle(mended=False)
+    assert scene.tally.rules == {"exact-wakeups": 1}
+
+
+@pytest.mark.parametrize(
+    ("park", "woken"),
+    [
+        (SESSION, answer(200, b"[2]", 20)),  # another one
+        (SESSION, answer(200, b"[]", 20)),  # gone
+        (SESSIONS, answer(200, b"[1]", 20)),  # all of them
+        (KEY, answer(200, b"[1]", 20)),  # no session
+    ],
+)
+def test_no_other_begins_late(park: Park, woken: Answer) -> None:
+    """Where more than one session was asked for, or it has changed, both must wake."""
+    scene = Scene(park, PRESENT)
+    scene.oracle.woken = woken
     with differs("only the oracle woke"):
         scene.lot.settle(mended=False)
 

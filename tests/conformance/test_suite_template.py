@@ -67,6 +67,22 @@ def test_what_is_matched(source: str, data: bytes, bound: dict[str, bytes] | Non
     assert Template.parse(source).match(data, {"known": b"old", "i0": b"3"}) == bound
 
 
+@pytest.mark.parametrize(
+    ("source", "data", "nearest"),
+    [
+        ('{"Flags":7,"Index":$i1}', b'{"Flags":0,"Index":12}', '{"Flags":7,"Index":$i1}'),
+        ('{"Index":$i1,"Flags":7}', b'{"Index":12,"Flags":0}', '{"Index":12,"Flags":7}'),
+        ("[...,$i1,x,$i1]", b"[a,b,5,x,6]", "[a,b,5,x,5]"),
+        ("$known", b"new", "old"),
+        ("true", b"true\n", "true"),
+        ("", b"\xff", ""),
+    ],
+)
+def test_what_comes_nearest(source: str, data: bytes, nearest: str) -> None:
+    """What is expected is spelt as what came, up to where the two part."""
+    assert Template.parse(source).nearest(data, {"known": b"old"}) == nearest
+
+
 def test_shown_to_a_person() -> None:
     """What is bound is filled in, the rest stays a name."""
     template = Template.parse("$p/$i1 ${i9 + 1} ... \\xff")

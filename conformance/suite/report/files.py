@@ -42,7 +42,7 @@ def write_junit(file: Path, result: Result) -> None:
             name = clean(f"{one.case.id} {one.case.title}")
             case = TestCase(name, chapter, round(one.seconds, 3))
             if one.verdict is Verdict.FAILED:
-                failure = Failure(one.case.title)
+                failure = Failure(clean(one.case.title))
                 failure.text = clean("\n\n".join(one.failures))
                 case.result = [failure]
             elif one.verdict is Verdict.SKIPPED:

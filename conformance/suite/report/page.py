@@ -24,7 +24,7 @@ CLASSES = {
     Verdict.SKIPPED: "skipped",
 }
 
-SIGNS = {Verdict.PASSED: "✓", Verdict.DIFFERS: "≠", Verdict.FAILED: "✗", Verdict.SKIPPED: "–"}
+SIGNS = {Verdict.PASSED: "✓", Verdict.DIFFERS: "≠", Verdict.FAILED: "✗", Verdict.SKIPPED: "○"}
 """Nobody should need colours to tell verdicts apart."""
 
 _PARTS = re.compile(r"(asked|expected|got|differs):")
@@ -46,7 +46,12 @@ def write_page(
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters |= {"prose": _prose, "script": _script, "failure": _failure}
+    environment.filters |= {
+        "prose": _prose,
+        "coded": _coded,
+        "script": _script,
+        "failure": _failure,
+    }
     folder = files("conformance.suite.report").joinpath("templates")
     template = environment.from_string(folder.joinpath("page.html").read_text(encoding="utf-8"))
     text = template.render(
@@ -101,9 +106,13 @@ def _escaped(text: str) -> str:
 
 def _prose(text: str) -> Any:
     """Return the little Markdown that notes use as HTML: paragraphs and `code`."""
-    paragraphs = [_escaped(one) for one in re.split(r"\n\s*\n", text.strip())]
-    coded = [re.sub(r"`([^`]+)`", r"<code>\1</code>", one) for one in paragraphs if one]
-    return _html("".join(f"<p>{one}</p>" for one in coded))
+    paragraphs = [one for one in re.split(r"\n\s*\n", text.strip()) if one]
+    return _html("".join(f"<p>{_coded(one)}</p>" for one in paragraphs))
+
+
+def _coded(text: str) -> Any:
+    """Return one line of such Markdown as HTML."""
+    return _html(re.sub(r"`([^`]+)`", r"<code>\1</code>", _escaped(text)))
 
 
 def _script(text: str) -> Any:

@@ -62,7 +62,7 @@ class Story:
         if outcome.verdict is Verdict.FAILED:
             self._failed += 1
             case = outcome.case
-            self._console.print(f"[red]failed[/] {case.id} {escape(case.title)}", highlight=False)
+            self._console.print(f"[red]failed[/] {case.id} {_shown(case.title)}", highlight=False)
         failed = f", [red]{self._failed} failed[/]" if self._failed else ""
         shown = f"{outcome.case.chapter} {outcome.case.id}{failed}"
         self._bar.update(self._task, advance=1, description=shown)
@@ -105,7 +105,7 @@ def show_failures(console: Console, result: Result) -> None:
     """Print each failure: what was asked, expected and got, and where the two differ."""
     for one in result.failed:
         case = one.case
-        console.print(f"\n[bold red]{case.id}[/] [bold]{escape(case.title)}[/]", highlight=False)
+        console.print(f"\n[bold red]{case.id}[/] [bold]{_shown(case.title)}[/]", highlight=False)
         console.print(f"{case.chapter}  {case.source}".rstrip(), style="dim", highlight=False)
         for failure in one.failures:
             console.print(_coloured(clean(failure)), soft_wrap=True)
@@ -121,14 +121,12 @@ def show_verdict(console: Console, result: Result) -> None:
     if not result.failed:
         console.print(f"[bold green]PASSED[/]: none failed of {where}", highlight=False)
         return
-    console.print(
-        f"[bold red]FAILED[/]: {counts[Verdict.FAILED]} of {where}", highlight=False
-    )
+    console.print(f"[bold red]FAILED[/]: {counts[Verdict.FAILED]} of {where}", highlight=False)
     ids = [one.case.id for one in result.failed]
     again = " ".join(f"--case {one}" for one in ids[:IDS_SHOWN])
     more = f" and {len(ids) - IDS_SHOWN} more" if len(ids) > IDS_SHOWN else ""
     console.print(
-        f"Play them alone: python -m conformance --url {result.url} {again}{more}",
+        f"Play them alone: python -m conformance --url {one_line(result.url)} {again}{more}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -149,7 +147,7 @@ def show_differences(console: Console, found: Iterable[Difference]) -> None:
         mine, its = one.ours, one.oracle
         shown.add_row(
             mine.case.id,
-            escape(mine.case.title),
+            _shown(mine.case.title),
             f"[{COLOURS[mine.verdict]}]{mine.verdict}[/]",
             f"[{COLOURS[its.verdict]}]{its.verdict}[/]",
             ", ".join({*mine.intents, *its.intents}) if one.explained else "[red]none[/]",
@@ -175,7 +173,12 @@ def _show_reasons(console: Console, result: Result) -> None:
     """Print why cases were skipped, and how many for each reason."""
     skipped = [one.note for one in result.outcomes if one.verdict is Verdict.SKIPPED]
     for reason, number in Counter(skipped).items():
-        console.print(f"{number:10} {escape(one_line(reason))}", highlight=False)
+        console.print(f"{number:10} {_shown(reason)}", highlight=False)
+
+
+def _shown(text: str) -> str:
+    """Return text for a line of a console, which obeys nothing in it."""
+    return escape(one_line(text))
 
 
 def _coloured(failure: str) -> Text:
