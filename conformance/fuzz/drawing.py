@@ -169,8 +169,15 @@ def _create(chance: Chance) -> Iterator[Operation]:
 
 
 def _members(chance: Chance) -> str:
+    """Write some members; one may stand there twice.
+
+    Not ServiceChecks: Go lays two lists of objects over each other, which nobody makes use of.
+    """
     pairs = []
-    for name in chance.some(list(words.MEMBERS), 4):
+    names = chance.some(list(words.MEMBERS), 4)
+    if names.count("ServiceChecks") > 1:
+        names = [name for name in names if name != "ServiceChecks"]
+    for name in names:
         values = words.MEMBERS[name]
         spelling = chance.weighed(words.SPELLINGS)
         shown = {"lower": name.lower(), "upper": name.upper()}.get(spelling, name)

@@ -14,6 +14,7 @@ from kvstore.api.node import (
     is_service,
     node_service,
 )
+from kvstore.api.params import check_consistency
 from kvstore.api.permission import grants_of, require
 from kvstore.api.render import render_value
 from kvstore.api.responses import json_response, text
@@ -56,8 +57,7 @@ class CatalogEndpoints:
 
     def datacenters(self, request: Request) -> Answer:
         """List the datacenters: ours. Nobody needs a right to know."""
-        if request.query.consistency_error:
-            return text(400, request.query.consistency_error)
+        check_consistency(request)
         return json_response(request.query, render_value([self._identity.datacenter]))
 
     def nodes(self, request: Request) -> Answer:

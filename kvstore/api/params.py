@@ -4,7 +4,7 @@ from kvstore.api.exchange import Refused, Request
 from kvstore.api.query import ReadOptions, check_cache_control
 from kvstore.api.responses import text
 
-__all__ = ["check_datacenter", "check_namespace", "parse_read"]
+__all__ = ["check_consistency", "check_datacenter", "check_namespace", "parse_read"]
 
 _ENTERPRISE = "Namespaces are a Consul Enterprise feature"
 
@@ -14,16 +14,20 @@ def parse_read(request: Request) -> ReadOptions:
 
     KV writes are held to them too, though they mean nothing there.
     """
-    query = request.query
-    if query.consistency_error:
-        raise Refused(text(400, query.consistency_error))
-    cache_control = request.headers.get("Cache-Control")
-    if cache_control and not check_cache_control(cache_control):
-        raise Refused(text(400, "Invalid Cache-Control header."))
-    options = query.read_options
+    check_consistency(request)
+    options = request.query.read_options
     if isinstance(options, str):
         raise Refused(text(400, options))
     return options
+
+
+def check_consistency(request: Request) -> None:
+    """Raise Refused when the request is not clear about how old an answer may be (H17)."""
+    if request.query.consistency_error:
+        raise Refused(text(400, request.query.consistency_error))
+    cache_control = request.headers.get("Cache-Control")
+    if cache_control and not check_cache_control(cache_control):
+        raise Refused(text(400, "Invalid Cache-Control header."))
 
 
 def check_namespace(request: Request) -> None:

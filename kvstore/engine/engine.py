@@ -166,6 +166,8 @@ class Engine:
 
     def _on_applied(self, applied: Applied) -> None:
         if applied.restored:
+            # As in Consul: those who lost these locks are not of the store that came back.
+            self._lock_delays.clear()
             self._expiry.clear()
             self._track_sessions()
         if applied.created is not None:

@@ -134,8 +134,8 @@ class Writer:
     def _take(self) -> list[_Submission]:
         """Take the next batch off the queue and answer what is refused without the journal.
 
-        A batch ends before a lock that follows the end of a session: whether the key is under
-        lock-delay is only known when that end is applied.
+        A batch ends before a lock that follows the end of a session, or a restore: whether the key
+        is under lock-delay is only known when that is applied.
         """
         batch: list[_Submission] = []
         size_bytes = 0
@@ -152,7 +152,7 @@ class Writer:
                 outcome = TxnOutcome(failures=delayed) if isinstance(command, Txn) else None
                 _answer(submission, Applied(self._state.last_index, done=False, txn=outcome))
                 continue
-            session_ends = session_ends or isinstance(command, DestroySession)
+            session_ends = session_ends or isinstance(command, DestroySession | RestoreStore)
             size_bytes += submission.size_bytes
             batch.append(submission)
         return batch

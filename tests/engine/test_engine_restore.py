@@ -5,7 +5,7 @@ from dataclasses import replace
 from fake_clock import settle
 
 from kvstore.state.applied import Applied
-from kvstore.state.command import RestoreStore
+from kvstore.state.command import LockKey, RestoreStore
 
 from .store import Store
 
@@ -147,3 +147,19 @@ async def test_locks_that_come_back_are_released_with_their_session(store: Store
     watching = store.watch_key(b"l")
     applied = await store.destroy(session)
     assert watching.answer.index == applied.index
+
+
+async def test_lock_delay_ends_with_the_store_it_was_in(store: Store) -> None:
+    """Also for a lock that is asked for together with the restore."""
+    saved = backup(store)
+    lost, other = await store.create_session(), await store.create_session()
+    for key in (b"k", b"l"):
+        assert await store.lock(key, lost)
+    await store.destroy(lost)
+    assert not await store.lock(b"k", other)
+    living = (*saved.sessions, *store.engine.state.get_session(other).value)
+    restoring = store.engine.submit(RestoreStore(living, ()))
+    locking = store.engine.submit(LockKey(b"l", b"", 0, other))
+    assert (await restoring).restored
+    assert (await locking).done
+    assert await store.lock(b"k", other)

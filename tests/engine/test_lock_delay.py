@@ -120,3 +120,11 @@ def test_delays_that_run_are_kept_however_many_end(delays: LockDelays, clock: Fa
     assert all(delays.covers(key) for key in long)
     clock.advance(0.01)
     assert not any(delays.covers(key) for key in long)
+
+
+def test_cleared_delays_cover_nothing(delays: LockDelays) -> None:
+    """All of them at once."""
+    delays.start([b"a", b"b"], 15)
+    delays.clear()
+    assert not delays.covers(b"a")
+    assert not delays.covers(b"b")
