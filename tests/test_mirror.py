@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = ["state", "archive", "journal", "maintenance", "engine", "access", "api", "transport", "cli"]
+FLOORS = [
+    "state",
+    "archive",
+    "journal",
+    "maintenance",
+    "engine",
+    "access",
+    "api",
+    "transport",
+    "cli",
+]
 UNMIRRORED = {"__init__.py", "__main__.py"}
 
 # Tests of a property of a whole floor; everything else is named after the file it tests.

@@ -215,6 +215,10 @@ class Connection(web.RequestHandler):
             return False
         self.half_closed = True
         self._stop_discarding()
+        if not self._messages and self._payload.is_eof():
+            # No other request can come. This one may have been answered a moment ago, as if there
+            # could; nobody would end the connection then.
+            self._close = True
         if self.body is not None:
             self.body.set_exception(web.RequestPayloadError(_NO_MORE))
         return True

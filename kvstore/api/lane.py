@@ -134,11 +134,12 @@ class Lane(web.Server):
             target, _, _ = request.raw_path.partition("?")
             status = answer.status if isinstance(answer, Response) else 200
             log.debug("%s %s: %d", request.method, target, status)
-        if isinstance(answer, Streaming):
+        if not isinstance(answer, Response):
             return await self._stream(request, connection, answer)
-        if len(answer.body) >= _LARGE_BYTES:
+        size_bytes = len(answer.body)
+        if size_bytes >= _LARGE_BYTES:
             return await self._send_large(request, connection, answer)
-        if _is_worth_packing(request, answer):
+        if size_bytes >= GZIP_BYTES_MIN and _takes_packed(request, answer):
             answer = _packed(answer, compress(answer.body))
         return self._finish(request, connection, answer)
 
@@ -177,7 +178,7 @@ class Lane(web.Server):
         if self._answers.is_full:
             return self._finish(request, connection, _UNREAD)
         with self._answers.held(len(response.body)):
-            if _is_worth_packing(request, response):
+            if _takes_packed(request, response):
                 body = response.body
                 if len(body) < _COMPRESS_ASIDE_BYTES:
                     response = _packed(response, compress(body))
@@ -227,6 +228,8 @@ class Lane(web.Server):
         if unsound is not None:
             return unsound
         answer = self._router.dispatch(request.method, request.raw_path, headers)
+        if isinstance(answer, Response):
+            return answer  # as most are: no other kind needs to be asked for
         if isinstance(answer, NeedBody):
             answer = await _with_body(request, connection, answer, length)
         if isinstance(answer, Waiting):
@@ -332,12 +335,9 @@ def _is_chunked(request: web.BaseRequest) -> bool:
     return coding.lower() == "chunked" and request.version >= HttpVersion11
 
 
-def _is_worth_packing(request: web.BaseRequest, response: Response) -> bool:
-    return (
-        response.compressible
-        and len(response.body) >= GZIP_BYTES_MIN
-        and accepts_gzip(request.headers.get("Accept-Encoding", ""))
-    )
+def _takes_packed(request: web.BaseRequest, response: Response) -> bool:
+    accepted = request.headers.get("Accept-Encoding", "")
+    return response.compressible and accepts_gzip(accepted)
 
 
 def _packed(response: Response, body: bytes) -> Response:

@@ -24,6 +24,9 @@ __all__ = ["Fuzzed", "Report", "fuzz", "serving"]
 # Longest wait for a server that owes an answer; generous, since cores are shared.
 WITHIN_S = 60.0
 AT_ONCE = 16
+# How long the server waits for the rest of a body that it does not want, before it ends the
+# connection; on a busy machine this client may be the one that is too late.
+LINGER_S = 2.0
 # After so many conversations the server is looked at.
 ROUND = 2000
 # How much the server's memory may grow, once it is warm.
@@ -137,6 +140,7 @@ async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
     transport, client = await loop.create_connection(
         _Client, "127.0.0.1", server.port, local_addr=address
     )
+    began = time.monotonic()
     try:
         async with asyncio.timeout(WITHIN_S):
             for piece in talk.pieces:
@@ -152,7 +156,7 @@ async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
                 with suppress(OSError):  # it has closed the connection already
                     transport.write_eof()
             await client.ended
-        return _judge(talk, bytes(client.data))
+        return _judge(talk, bytes(client.data), in_time=time.monotonic() < began + LINGER_S)
     except (Broken, TimeoutError) as error:
         again = f"KVSTORE_FUZZ_SEED={seed} KVSTORE_FUZZ_FIRST={talk.number} KVSTORE_FUZZ_CASES=1"
         shown = f"sent {b''.join(talk.pieces)[:1500]!r}\ngot {bytes(client.data)[-1500:]!r}"
@@ -161,7 +165,7 @@ async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
         transport.abort()
 
 
-def _judge(talk: Conversation, data: bytes) -> int:
+def _judge(talk: Conversation, data: bytes, *, in_time: bool) -> int:
     answers = list(read_answers(data, [one.method for one in talk.expected]))
     for answer in answers:
         check_contract(answer)
@@ -169,6 +173,8 @@ def _judge(talk: Conversation, data: bytes) -> int:
         heads = b"".join(talk.pieces).count(_HEAD_MARK) + talk.count
         if len(answers) > heads + 1:
             raise Broken(f"{len(answers)} answers to {heads} requests")
+        return len(answers)
+    if len(answers) < len(talk.expected) and not in_time:
         return len(answers)
     if len(answers) != len(talk.expected):
         raise Broken(f"{len(answers)} answers to {len(talk.expected)} requests")

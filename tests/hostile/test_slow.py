@@ -170,6 +170,18 @@ async def test_an_answer_that_is_read_slowly(served: Served, clock: FakeClock) -
     assert (await client.ask("GET", "/")).status == 200
 
 
+@pytest.mark.parametrize("body", [None, b"v"])
+async def test_an_end_at_any_moment(served: Served, body: bytes | None) -> None:
+    """A client may close its sending side when it likes: the connection ends all the same."""
+    for turns in range(40):
+        client = await served.connect()
+        await client.send(encode("PUT", "/v1/kv/a", body))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        client.end_sending()
+        assert (await client.rest()).endswith(b"true")
+
+
 async def test_parked_queries_have_no_deadline(served: Served, clock: FakeClock) -> None:
     """However long they wait: an engine loses a watch for good when one is ended for it."""
     client = await served.park("/v1/kv/a?index=99999")
