@@ -43,9 +43,10 @@ lab-setup: setup ## Get what the overlay lab needs: Debian packages, pinned engi
 lab: setup ## Run the whole overlay lab on this server (root); ARGS="--store consul" compares.
 	$(BIN)/python -m conformance overlay $(ARGS)
 
-proof: setup ## The long forms of all proofs: kills, crash states, the model (twenty minutes).
-	KVSTORE_KILLS=500 KVSTORE_MODEL_OPS=1000000 KVSTORE_CRASH_STATES=1000000 $(BIN)/python -m pytest \
-	  tests/test_kills.py tests/engine/test_engine_model.py tests/proof $(ARGS)
+proof: setup ## The long forms of all proofs: kills, crash states, the model, fuzzers (forty minutes).
+	KVSTORE_KILLS=500 KVSTORE_MODEL_OPS=1000000 KVSTORE_CRASH_STATES=1000000 \
+	  KVSTORE_FUZZ_CASES=1000000 KVSTORE_FUZZ_RUNS=150000 $(BIN)/python -m pytest \
+	  tests/test_kills.py tests/engine/test_engine_model.py tests/proof tests/fuzz $(ARGS)
 
 soak: setup ## 500 simulated engines for half an hour; ARGS="--minutes 5" for less.
 	$(BIN)/python -m conformance soak $(ARGS)
