@@ -31,7 +31,9 @@ _HANDSHAKE_S = 10.0
 _LOG_LINES = 5_000
 
 
-@CHAPTER.scenario("F1", "TLS with client certificates: all as ever, new ones too", wrecks=True)
+@CHAPTER.scenario(
+    "F1", "TLS with client certificates: all as ever, new ones too", quick=True, wrecks=True
+)
 def tls(lab: Lab) -> None:
     """Both engines register and use a network over TLS 1.3, node keys under a path of their own.
 
@@ -66,7 +68,9 @@ def plain_on_tls(lab: Lab) -> None:
     wait_until(lambda: said in lab.h1.logged(), _REFUSED_S, f"{said!r} in the engine's log")
 
 
-@CHAPTER.scenario("F9", "certificates that nobody should trust are refused, by name", wrecks=True)
+@CHAPTER.scenario(
+    "F9", "certificates that nobody should trust are refused, by name", quick=True, wrecks=True
+)
 def refused(lab: Lab) -> None:
     """Try an unknown authority on either side, an expired certificate, and none at all.
 
@@ -91,7 +95,9 @@ def refused(lab: Lab) -> None:
     _wait_logged(lab, "no client certificate", "the store's log says that none was sent")
 
 
-@CHAPTER.scenario("F8", "CONSUL_HTTP_TOKEN: engines with rights of their own", wrecks=True)
+@CHAPTER.scenario(
+    "F8", "CONSUL_HTTP_TOKEN: engines with rights of their own", quick=True, wrecks=True
+)
 def tokens(lab: Lab) -> None:
     """Expect an engine with its token to work, one without to be refused, no secret in a log.
 
