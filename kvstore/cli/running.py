@@ -6,9 +6,8 @@ Heavy modules are imported when they are needed: the sockets listen before the s
 import asyncio
 import errno
 import signal
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,6 +28,9 @@ from kvstore.errors import (
 from kvstore.listening import Address, Listener, open_listeners
 from kvstore.settings import Settings
 
+if TYPE_CHECKING:
+    from kvstore.server import Server
+
 __all__ = ["run"]
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -38,45 +40,70 @@ _EXIT_USAGE = 2
 
 def run(settings: Settings, addresses: Sequence[Address]) -> None:
     """Serve until a signal says to stop; ends the process when it cannot."""
-    for number in _STOPS:
-        signal.signal(number, _leave)  # until the server has something to drain
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has something to read again
-    # A signal waits until loop and sockets are there, so that they are taken down in good order.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to read again
+    # Signals wait until there is somebody to hear them, so that all is taken down in good order.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     with asyncio.Runner() as runner:
-        runner.get_loop()
         try:
             listeners = open_listeners(addresses)
         except CannotListen as error:
             give_up(EXIT_CANNOT_LISTEN, f"{error}. {_next_step(error)}")
         try:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             runner.run(_serve(settings, listeners))
         finally:
             for listener in listeners:
                 listener.close()
 
 
+class _Told:
+    """Whether a signal has said to stop; also for code that does not let the loop run."""
+
+    def __init__(self) -> None:
+        self.to_stop = False
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def listen(self) -> None:
+        """Hear signals from now on, those first that wait already."""
+        for number in _STOPS:
+            signal.signal(number, self._hear)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+    async def wait(self) -> None:
+        """Wait for a signal."""
+        await self._event.wait()
+
+    def leave_if_told(self) -> None:
+        """End the task that is running if a signal has come."""
+        if self.to_stop:
+            raise asyncio.CancelledError
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self.to_stop = True
+        self._loop.call_soon_threadsafe(self._event.set)
+
+
 async def _serve(settings: Settings, listeners: Sequence[Listener]) -> None:
-    from kvstore.cli.replaying import ReplayReport  # noqa: PLC0415
+    told = _Told()
+    told.listen()
     from kvstore.process import allow_descriptors, map_large_blocks  # noqa: PLC0415
     from kvstore.server import Server  # noqa: PLC0415 - after the listeners: see listening.py
 
     map_large_blocks()
     allow_descriptors()
     server = Server(settings, listeners)
-    loop = asyncio.get_running_loop()
+    stopping = asyncio.create_task(told.wait())
+    starting = asyncio.create_task(_start(server, told))
+    await asyncio.wait((stopping, starting), return_when=asyncio.FIRST_COMPLETED)
+    starting.cancel()  # without effect when it is done
     try:
-        with ReplayReport() as report:
-            await server.start(report.step)
+        await starting
+    except asyncio.CancelledError:
+        return
     except (JournalError, TlsUnusable, TokensUnusable, OSError) as error:
         give_up(*_cannot_start(settings, error))
-    loop.add_signal_handler(signal.SIGHUP, server.reload)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.reload)
     click.echo(greeting(settings, listeners), err=True)
-    told_to_stop = asyncio.Event()
-    for number in _STOPS:
-        loop.add_signal_handler(number, told_to_stop.set)
-    stopping = asyncio.create_task(told_to_stop.wait())
     failing = asyncio.create_task(server.wait_failed())
     await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
     if failing.done():
@@ -88,8 +115,17 @@ async def _serve(settings: Settings, listeners: Sequence[Listener]) -> None:
         give_up(*journal_exit(failure))
 
 
-def _leave(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
+async def _start(server: "Server", told: _Told) -> None:
+    """Start a server; cancelled when a signal comes, also in the middle of a long journal."""
+    from kvstore.cli.replaying import ReplayReport  # noqa: PLC0415 - slow to load
+
+    with ReplayReport() as report:
+
+        def step(taken: int, read_bytes: int, total_bytes: int) -> None:
+            told.leave_if_told()
+            report.step(taken, read_bytes, total_bytes)
+
+        await server.start(step)
 
 
 def _next_step(error: CannotListen) -> str:
