@@ -7,6 +7,7 @@ import asyncio
 import errno
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -80,7 +81,8 @@ class _Told:
 
     def _hear(self, _number: int, _frame: object) -> None:
         self.to_stop = True
-        self._loop.call_soon_threadsafe(self._event.set)
+        with suppress(RuntimeError):  # the loop is closed: it is on its way out already
+            self._loop.call_soon_threadsafe(self._event.set)
 
 
 async def _serve(settings: Settings, listeners: Sequence[Listener]) -> None:
