@@ -83,7 +83,8 @@ class Listening:
         """Close what the clients have left open."""
         self.handshakes.close()
         for client in self.clients:
-            client.transport.abort()
+            if not client.transport.is_closing():  # Python 3.11.2 cannot abort what has ended
+                client.transport.abort()
             with suppress(OSError):
                 await client.wait_closed()
 

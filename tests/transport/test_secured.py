@@ -29,6 +29,8 @@ async def talk(
 
     It can do what asyncio's cannot: close one side only.
     """
+    # Older versions of Python 3.11 take an end that was not said for one that was.
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 
     def run() -> bytes:
         with (
@@ -41,7 +43,7 @@ async def talk(
 
 
 def read_all(secured: ssl.SSLSocket) -> bytes:
-    """Read to the end that the server said by TLS; raises SSLEOFError without it."""
+    """Read to the end that the server said by TLS; raises SSLError without it."""
     secured.suppress_ragged_eofs = False
     received = b""
     while piece := secured.recv():
@@ -149,7 +151,7 @@ async def test_an_abort_is_not_an_end(listen: Listen, context: ssl.SSLContext) -
         return read_all(secured)
 
     loop = asyncio.get_running_loop()
-    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
         await talk(server, context, work)
 
 
