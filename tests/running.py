@@ -11,11 +11,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from kvstore.listening import Address, TcpAddress, open_listeners
 from kvstore.server import Server
@@ -107,10 +108,15 @@ class Process:
             env={**inherited, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        self.printed = ""
-        """What it has printed to standard error, as far as it was waited for."""
+        self._printed: list[str] = []
+        self._has_ended = False
+        self._news = threading.Condition()
+        # Reads all the time, so that a server with much to say is not held up.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -118,10 +124,16 @@ class Process:
     def __exit__(self, *exception: object) -> None:
         if self._popen.poll() is None:
             self._popen.kill()
+        self._popen.wait()
+        self._reader.join()
         for stream in (self._popen.stdout, self._popen.stderr):
             assert stream is not None
             stream.close()
-        self._popen.wait()
+
+    @property
+    def printed(self) -> str:
+        """What it has printed to standard error so far; all of it, once it was waited for."""
+        return "".join(self._printed)
 
     @property
     def pid(self) -> int:
@@ -136,15 +148,14 @@ class Process:
         return int(found[1])
 
     def wait_until_ready(self) -> Self:
-        """Read its standard error to the end of its greeting."""
+        """Wait for the end of its greeting."""
         return self.wait_until_printed("--cluster-advertise=")
 
     def wait_until_printed(self, text: str) -> Self:
-        """Read its standard error until a text has been there."""
-        while text not in self.printed:
-            line = self._stderr.readline()
-            assert line, f"it ended and never said {text!r}: {self.printed}"
-            self.printed += line
+        """Wait until it has said something on standard error."""
+        with self._news:
+            self._news.wait_for(lambda: text in self.printed or self._has_ended)
+        assert text in self.printed, f"it ended and never said {text!r}: {self.printed}"
         return self
 
     def call(self, method: str, target: str, body: bytes | None = None) -> Answer:
@@ -157,15 +168,21 @@ class Process:
 
     def wait(self) -> int:
         """Wait for its end, keep what it still prints, and return its exit code."""
-        out, err = self._popen.communicate(timeout=WITHIN_S)
-        assert out == "", "standard output is not for servers"
-        self.printed += err
-        return self._popen.returncode
+        code = self._popen.wait(WITHIN_S)
+        self._reader.join(WITHIN_S)
+        assert self._popen.stdout is not None
+        assert self._popen.stdout.read() == "", "standard output is not for servers"
+        return code
 
-    @property
-    def _stderr(self) -> IO[str]:
+    def _read(self) -> None:
         assert self._popen.stderr is not None
-        return self._popen.stderr
+        for line in self._popen.stderr:
+            with self._news:
+                self._printed.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._has_ended = True
+            self._news.notify_all()
 
 
 def parked_call(port: int, target: str) -> socket.socket:

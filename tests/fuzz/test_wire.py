@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from running import Process
 
 from .answers import Answer, Broken, check_contract, read_answers
 from .grammar import converse
-from .wire import fuzz, serving
+from .wire import fuzz
 
 CASES = int(os.environ.get("KVSTORE_FUZZ_CASES", "20000"))
 SEED = int(os.environ.get("KVSTORE_FUZZ_SEED", str(Random().randrange(1 << 31))))
@@ -24,8 +25,11 @@ FIRST = int(os.environ.get("KVSTORE_FUZZ_FIRST", "0"))
 @pytest.mark.timeout(max(300, CASES // 50))
 async def test_a_server(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Whatever is sent, each answer is HTTP and in the contract, and nothing is left behind."""
-    with serving(tmp_path) as server:
-        report = await fuzz(server, SEED, CASES, FIRST)
+    flags = ("--data-dir", "data", "--sync", "never")
+    with Process(tmp_path, flags) as server:
+        report = await fuzz(server.wait_until_ready(), SEED, CASES, FIRST)
+        server.terminate()
+        assert server.wait() == 0, server.printed[-3000:]
     record_property(
         "figures",
         f"fuzz wire: {report.requests} requests in {report.conversations} conversations, "

@@ -3,23 +3,19 @@
 import asyncio
 import itertools
 import json
-import re
 import socket
 import struct
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from running import call
+from running import Process
 
 from .answers import Broken, check_contract, read_answers
 from .grammar import Conversation, converse
 
-__all__ = ["Fuzzed", "Report", "fuzz", "serving"]
+__all__ = ["Report", "fuzz"]
 
 # Longest wait for a server that owes an answer; generous, since cores are shared.
 WITHIN_S = 60.0
@@ -32,52 +28,7 @@ ROUND = 2000
 # How much the server's memory may grow, once it is warm.
 GROWTH_KIB_MAX = 64 * 1024
 
-_LISTENS = re.compile(r"listens on http://\S+:(\d+)$", re.MULTILINE)
 _HEAD_MARK = b" HTTP/1."
-
-
-@dataclass(frozen=True, slots=True)
-class Fuzzed:
-    """A server under the fuzzer."""
-
-    port: int
-    pid: int
-    log: Path
-
-    def rss_kib(self) -> int:
-        """Return how much memory it holds."""
-        text = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        found = re.search(r"VmRSS:\s+(\d+)", text)
-        assert found is not None
-        return int(found[1])
-
-    def gauges(self) -> dict[str, float]:
-        """Return its figures."""
-        listed = call(self.port, "GET", "/v1/agent/metrics").json["Gauges"]
-        return {one["Name"].removeprefix("kvstore."): one["Value"] for one in listed}
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Fuzzed]:
-    """Run a server on a folder until the block ends; it must end well."""
-    log = folder / "log"
-    flags = ["--port", "0", "--data-dir", str(folder / "data"), "--sync", "never"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "kvstore", "serve", *flags], stderr=file, stdout=file
-        )
-    try:
-        found = None
-        while found is None:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.02)
-            found = _LISTENS.search(log.read_text())
-        yield Fuzzed(int(found[1]), process.pid, log)
-        process.terminate()
-        assert process.wait(WITHIN_S) == 0, log.read_text()[-3000:]
-    finally:
-        process.kill()
-        process.wait()
 
 
 @dataclass(slots=True)
@@ -105,7 +56,7 @@ class _Client(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-async def fuzz(server: Fuzzed, seed: int, cases: int, first: int = 0) -> Report:
+async def fuzz(server: Process, seed: int, cases: int, first: int = 0) -> Report:
     """Hold conversations until there were so many requests. Raises Broken."""
     report = Report()
     numbers = itertools.count(first)
@@ -125,14 +76,15 @@ async def fuzz(server: Fuzzed, seed: int, cases: int, first: int = 0) -> Report:
             for _ in range(AT_ONCE):
                 group.create_task(work())
         await asyncio.to_thread(_look, server)
-        warm_kib = warm_kib or server.rss_kib()
-        report.rss_kib = (warm_kib, server.rss_kib())
-        if server.rss_kib() > warm_kib + GROWTH_KIB_MAX:
-            raise Broken(f"memory grew from {warm_kib} to {server.rss_kib()} KiB, seed {seed}")
+        rss_kib = _rss_kib(server.pid)
+        warm_kib = warm_kib or rss_kib
+        report.rss_kib = (warm_kib, rss_kib)
+        if rss_kib > warm_kib + GROWTH_KIB_MAX:
+            raise Broken(f"memory grew from {warm_kib} to {rss_kib} KiB, seed {seed}")
     return report
 
 
-async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
+async def _hold(server: Process, talk: Conversation, seed: int) -> int:
     """Hold one conversation; return how many answers there were."""
     loop = asyncio.get_running_loop()
     # From many addresses, so that ports that have just been used are no trouble.
@@ -160,7 +112,7 @@ async def _hold(server: Fuzzed, talk: Conversation, seed: int) -> int:
     except (Broken, TimeoutError) as error:
         again = f"KVSTORE_FUZZ_SEED={seed} KVSTORE_FUZZ_FIRST={talk.number} KVSTORE_FUZZ_CASES=1"
         shown = f"sent {b''.join(talk.pieces)[:1500]!r}\ngot {bytes(client.data)[-1500:]!r}"
-        raise Broken(f"{error or 'it hangs'}\nsee it again with {again}\n{shown}") from error
+        raise Broken(f"{str(error) or 'it hangs'}\nsee it again with {again}\n{shown}") from error
     finally:
         transport.abort()
 
@@ -186,22 +138,28 @@ def _judge(talk: Conversation, data: bytes, *, in_time: bool) -> int:
     return len(answers)
 
 
-def _look(server: Fuzzed) -> None:
+def _look(server: Process) -> None:
     """See that the server is as it was before: nobody waits, nothing was written in secret."""
-    if (status := call(server.port, "GET", "/v1/kv/never?keys").status) != 404:
+    if (status := server.call("GET", "/v1/kv/never?keys").status) != 404:
         raise Broken(f"the content of a value was taken for a request: {status}")
-    for session in call(server.port, "GET", "/v1/session/list").json:
-        call(server.port, "PUT", f"/v1/session/destroy/{session['ID']}")
-    call(server.port, "DELETE", "/v1/kv/?recurse")
+    for session in server.call("GET", "/v1/session/list").json:
+        server.call("PUT", f"/v1/session/destroy/{session['ID']}")
+    server.call("DELETE", "/v1/kv/?recurse")
     deadline = time.monotonic() + WITHIN_S
     while any((left := _left(server)).values()):
         if time.monotonic() > deadline:
             raise Broken(f"something is left: {json.dumps(left)}")
-    text = server.log.read_text(errors="replace")
+    text = server.printed
     if "Traceback" in text or "a bug:" in text or " ERROR " in text:
         raise Broken(f"there is an error in the log: {text[-5000:]}")
 
 
-def _left(server: Fuzzed) -> dict[str, float]:
-    gauges = server.gauges()
-    return {name: gauges[name] for name in ("parked_queries", "sessions", "keys")}
+def _left(server: Process) -> dict[str, float]:
+    gauges = server.call("GET", "/v1/agent/metrics").json["Gauges"]
+    by_name = {one["Name"].removeprefix("kvstore."): one["Value"] for one in gauges}
+    return {name: by_name[name] for name in ("parked_queries", "sessions", "keys")}
+
+
+def _rss_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0])
