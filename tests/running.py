@@ -147,6 +147,12 @@ class Process:
         assert found is not None, f"no greeting in: {self.printed}"
         return int(found[1])
 
+    def port_of(self, scheme: str) -> int:
+        """Return the port of its listener of a kind, once it is ready."""
+        found = re.search(rf"on {scheme}://127\.0\.0\.1:(\d+)", self.printed)
+        assert found is not None, f"no greeting in: {self.printed}"
+        return int(found[1])
+
     def wait_until_ready(self) -> Self:
         """Wait for the end of its greeting."""
         return self.wait_until_printed("--cluster-advertise=")

@@ -10,7 +10,6 @@ from conformance.clients.speaker import NOT_FOUND, OK, READ, Entry, Speaker, ent
 from conformance.suite.case import Failed
 
 NODES = "docker/nodes"
-SESSION_TTL_S = 30.0
 
 
 @dataclass(slots=True)

@@ -118,10 +118,6 @@ class Engine:
         """Wait until dockerd ends by itself."""
         wait_until(lambda: not self.running, timeout_s, f"engine {self.name} ends by itself")
 
-    def forget_networks(self) -> None:
-        """Remove what the engine remembers of networks, as on a fresh machine. It must not run."""
-        (self.folder / "data/network/files/local-kv.db").unlink(missing_ok=True)
-
     def client(
         self, *arguments: str, timeout_s: float = _COMMAND_S, stdin: bytes | None = None
     ) -> subprocess.CompletedProcess[str]:

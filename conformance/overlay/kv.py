@@ -12,10 +12,8 @@ import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from conformance.clients.golock import LOCK_FLAGS
 from conformance.overlay.errors import Mismatch
-
-# What libkv puts on every key it writes; an engine refuses to lock a key that has other flags.
-LIBKV_FLAGS = 3304740253564472344
 
 _TIMEOUT_S = 15.0
 _OK = 200
@@ -88,7 +86,7 @@ class Kv:
     def put(self, key: str, value: bytes, *, cas: int | None = None) -> bool:
         """Write a key as libkv does; the answer says whether it was written."""
         condition = "" if cas is None else f"cas={cas}&"
-        target = f"/v1/kv/{_quote(key)}?{condition}flags={LIBKV_FLAGS}"
+        target = f"/v1/kv/{_quote(key)}?{condition}flags={LOCK_FLAGS}"
         answer = self.request("PUT", target, value)
         return _checked(answer, f"PUT {target}").text == "true"
 
@@ -111,16 +109,20 @@ class Kv:
         answer = self.request("GET", target)
         if answer.status == _NOT_FOUND:
             return []
-        rows = json.loads(_checked(answer, f"GET {target}").body)
-        return [
-            Entry(
-                key=row["Key"],
-                value=base64.b64decode(row["Value"] or ""),
-                modify_index=row["ModifyIndex"],
-                session=row.get("Session", ""),
-            )
-            for row in rows
-        ]
+        return entries(_checked(answer, f"GET {target}").body)
+
+
+def entries(body: bytes) -> list[Entry]:
+    """Return the entries that the body of a read lists."""
+    return [
+        Entry(
+            key=row["Key"],
+            value=base64.b64decode(row["Value"] or ""),
+            modify_index=row["ModifyIndex"],
+            session=row.get("Session", ""),
+        )
+        for row in json.loads(body)
+    ]
 
 
 def _quote(key: str) -> str:

@@ -9,7 +9,8 @@ Source: spec/docker-cluster-store.md, sections 0, 1.2 and 1.6.
 from collections.abc import Callable
 from time import monotonic
 
-from conformance.overlay.kv import LIBKV_FLAGS, Entry
+from conformance.clients.golock import LOCK_FLAGS
+from conformance.overlay.kv import Entry
 from conformance.soak.errors import Broken
 from conformance.soak.meter import Kind, Meter
 from conformance.soak.news import News
@@ -62,7 +63,7 @@ class Libkv:
     async def put(self, key: str, value: bytes, condition: str = "") -> bool:
         """Write a key; `condition` is "acquire=ID" or nothing. Return whether it was written."""
         query = f"{condition}&" if condition else ""
-        target = f"{self._root}{key}?{query}flags={LIBKV_FLAGS}"
+        target = f"{self._root}{key}?{query}flags={LOCK_FLAGS}"
         return (await self.wire.ask(Kind.PUT, "PUT", target, value)).true
 
     async def atomic_put(self, key: str, value: bytes, index: int) -> int:
@@ -71,7 +72,7 @@ class Libkv:
         Returns 0 when it has another index by now.
         """
         since = monotonic()
-        target = f"{self._root}{key}?cas={index}&flags={LIBKV_FLAGS}"
+        target = f"{self._root}{key}?cas={index}&flags={LOCK_FLAGS}"
         if not (await self.wire.ask(Kind.CAS, "PUT", target, value)).true:
             self.meter.cas_refused += 1
             return 0

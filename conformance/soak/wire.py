@@ -8,8 +8,6 @@ Source: spec/docker-cluster-store.md, sections 1.2 and 1.7.
 """
 
 import asyncio
-import base64
-import json
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from conformance.overlay.kv import Entry
+from conformance.overlay.kv import Entry, entries
 from conformance.soak.errors import Broken
 from conformance.soak.meter import Kind, Meter
 
@@ -58,17 +56,7 @@ class Answer:
 
     def entries(self) -> list[Entry]:
         """Return the entries of a read; none of a 404."""
-        if self.status == NOT_FOUND:
-            return []
-        return [
-            Entry(
-                key=row["Key"],
-                value=base64.b64decode(row["Value"] or ""),
-                modify_index=row["ModifyIndex"],
-                session=row.get("Session", ""),
-            )
-            for row in json.loads(self.body)
-        ]
+        return [] if self.status == NOT_FOUND else entries(self.body)
 
 
 class _GoConnector(aiohttp.TCPConnector):

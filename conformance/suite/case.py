@@ -86,7 +86,7 @@ class Ground:
     """What a case stands on while it runs: a prefix, a deadline, and who cleans up.
 
     `prefix` ends in a slash. Used as a context: at its end all sessions that were created through
-    `store`, or adopted, are destroyed and all keys under the prefix are deleted.
+    `store` are destroyed and all keys under the prefix are deleted.
     """
 
     def __init__(
@@ -120,11 +120,6 @@ class Ground:
     def left_s(self) -> float:
         """Return how many seconds the case still has, at least 0."""
         return max(0.0, self._deadline - time.monotonic())
-
-    def adopt(self, session: str) -> str:
-        """Take over a session that was made by other means; return its id."""
-        self._store.sessions.append(session)
-        return session
 
     def by_intent(self, rule: str, *, consul: T, ours: T) -> T:
         """Return what the store is expected to do where the rule, named in `Case.rules`, applies.

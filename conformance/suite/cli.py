@@ -109,7 +109,7 @@ class Plan:
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long one case may take.",
+    help="How long one golden script may take; cases about time have bounds of their own.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write outcomes here.")
 @click.option("--junit", "junit_file", type=click.Path(path_type=Path), help="The same for CI.")

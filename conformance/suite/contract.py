@@ -25,7 +25,7 @@ IDS = tuple(
     + list(TABLES)
 )
 
-_NO_RESTART = "a case cannot restart a store that somebody else runs"
+_NO_RESTART = "it shows at a restart only; no case of those that --restart plays is about it"
 _LATER = "a difference of later Consul versions that no client depends on: "
 
 NOT_SHOWN = {

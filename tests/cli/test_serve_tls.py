@@ -15,9 +15,11 @@ from pathlib import Path
 import consul  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from certificates import Authority, Issued
+from contract.conftest import require_consul
+from contract.stores import consul_binary
+from promised import lacking
 from running import WITHIN_S, Launch, Process, call
 
-from conformance.overlay.packages import CONSUL, cache_folder
 from kvstore.listening import UnixAddress, open_listeners
 
 pytestmark = pytest.mark.slow
@@ -47,13 +49,6 @@ def tls_flags(authority: Authority) -> tuple[str, ...]:
     )
 
 
-def port_of(process: Process, scheme: str) -> int:
-    """Return the port of the listener of a kind, as the greeting tells it."""
-    found = re.search(rf"on {scheme}://127\.0\.0\.1:(\d+)", process.printed)
-    assert found is not None, process.printed
-    return int(found[1])
-
-
 def refused(process: Process, code: int) -> str:
     """Return the one sentence of a server that would not start, its exit code checked."""
     assert process.wait() == code, process.printed
@@ -79,7 +74,7 @@ def test_the_greeting_of_several(
         f"unix://{tmp_path}/s",
     )
     process = launch("--dev", *flags, *tls_flags).wait_until_printed("does not say so.")
-    plain, secured = port_of(process, "http"), port_of(process, "https")
+    plain, secured = process.port_of("http"), process.port_of("https")
     lines = process.printed.splitlines()
     assert f"  and on https://127.0.0.1:{secured}, only for clients with a certificate" in lines
     assert f"  and on unix://{tmp_path}/s" in lines
@@ -103,8 +98,8 @@ def test_the_greeting_on_every_interface(launch: Launch, tls_flags: tuple[str, .
     assert ", also for clients without a certificate" in process.printed
     assert "Only this machine" not in process.printed
     assert process.printed.count("dockerd") == 1
-    leader = call(port_of(process, "http"), "GET", "/v1/status/leader").json
-    assert leader == f"127.0.0.1:{port_of(process, 'http')}"
+    leader = call(process.port_of("http"), "GET", "/v1/status/leader").json
+    assert leader == f"127.0.0.1:{process.port_of('http')}"
 
 
 def test_the_greeting_of_a_unix_socket(launch: Launch, tmp_path: Path) -> None:
@@ -232,7 +227,7 @@ def test_hangup_reads_certificates_again(
 ) -> None:
     """A bad file is logged and changes nothing; a good one counts from then on."""
     process = launch("--dev", "--listen", HTTPS, *tls_flags).wait_until_printed("does not say so.")
-    url = f"https://127.0.0.1:{port_of(process, 'https')}"
+    url = f"https://127.0.0.1:{process.port_of('https')}"
     key = Path(tls_flags[3])
     good = key.read_text()
     key.write_text("")
@@ -272,9 +267,9 @@ def test_hangup_without_anything(launch: Launch) -> None:
 
 
 def curl(*arguments: str) -> str:
-    """Run it, and return what it printed; skips where there is none."""
+    """Run it, and return what it printed."""
     if shutil.which("curl") is None:
-        pytest.skip("no curl")
+        lacking("no curl: apt-get install curl")
     return subprocess.run(
         ["curl", "--silent", "--show-error", "--max-time", str(WITHIN_S), *arguments],
         capture_output=True,
@@ -302,11 +297,9 @@ def consul_environment(authority: Authority, client: Issued) -> dict[str, str]:
 
 def run_consul(environment: Mapping[str, str], *arguments: str) -> str:
     """Run the real command, and return what it printed."""
-    binary = cache_folder() / CONSUL.stem / "usr/bin/consul"
-    if not binary.exists():
-        pytest.skip("no Consul; `make lab-setup` gets one")
+    require_consul()
     done = subprocess.run(
-        [binary, *arguments],
+        [consul_binary(), *arguments],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -325,7 +318,7 @@ def test_the_real_consul_command(
     flags = ("--listen", HTTPS, "--listen", f"unix://{tmp_path}/s")
     process = launch("--dev", *flags, *tls_flags).wait_until_printed("does not say so.")
     by_tls = {
-        "CONSUL_HTTP_ADDR": f"https://127.0.0.1:{port_of(process, 'https')}",
+        "CONSUL_HTTP_ADDR": f"https://127.0.0.1:{process.port_of('https')}",
         **consul_environment(authority, client),
     }
     by_path = {"CONSUL_HTTP_ADDR": f"unix://{tmp_path}/s"}
@@ -340,7 +333,7 @@ def test_curl(
 ) -> None:
     """Over TLS of both versions; and plain HTTP gets a clear answer (F2)."""
     process = launch("--dev", "--listen", HTTPS, *tls_flags).wait_until_printed("does not say so.")
-    port = port_of(process, "https")
+    port = process.port_of("https")
     who = identity(authority, client)
     url = f"https://127.0.0.1:{port}/v1/kv/a"
     assert curl(*who, "--tls-max", "1.2", "--upload-file", tls_flags[1], url) == "true"
@@ -361,7 +354,7 @@ def test_py_consul(
     process = launch("--dev", "--listen", HTTPS, *tls_flags).wait_until_printed("does not say so.")
     library = consul.Consul(
         "127.0.0.1",
-        port_of(process, "https"),
+        process.port_of("https"),
         scheme="https",
         verify=str(authority.file),
         cert=(str(client.certificate), str(client.key)),
@@ -385,7 +378,7 @@ def test_the_documented_commands(launch: Launch, tmp_path: Path) -> None:
     process = launch("--dev", "--listen", HTTPS, *flags).wait_until_printed("does not say so.")
     assert "WARNING" not in process.printed
     engine = ("--cert", f"{tmp_path}/engine.pem", "--key", f"{tmp_path}/engine-key.pem")
-    url = f"https://127.0.0.1:{port_of(process, 'https')}/v1/kv/?keys"
+    url = f"https://127.0.0.1:{process.port_of('https')}/v1/kv/?keys"
     assert curl("--cacert", f"{tmp_path}/ca.pem", *engine, url) == "[]"
 
 
@@ -421,7 +414,7 @@ def test_commands_over_tls(
         name.replace("CONSUL", names): value
         for name, value in consul_environment(authority, client).items()
     }
-    address = f"127.0.0.1:{port_of(secured, 'https')}"
+    address = f"127.0.0.1:{secured.port_of('https')}"
     code, printed = kvstore(environment, "export", "--url", f"https://{address}")
     assert (code, json.loads(printed)) == (0, [])
     with_ssl = {**environment, "CONSUL_HTTP_ADDR": address, f"{names}_HTTP_SSL": "true"}
@@ -444,7 +437,7 @@ def test_commands_that_are_not_let_in(
     secured: Process, authority: Authority, client: Issued, tmp_path: Path
 ) -> None:
     """Each reason is one sentence with the next step."""
-    url = f"https://127.0.0.1:{port_of(secured, 'https')}"
+    url = f"https://127.0.0.1:{secured.port_of('https')}"
     good = consul_environment(authority, client)
 
     def said(changes: Mapping[str, str], to: str = url) -> str:
@@ -467,13 +460,13 @@ def test_commands_that_are_not_let_in(
     stranger = other.issue("stranger")
     assert "key values mismatch" in said({"CONSUL_CLIENT_KEY": str(stranger.key)})
     assert "cannot read /nope (KVSTORE_CLIENT_CERT)" in said({"CONSUL_CLIENT_CERT": "/nope"})
-    plain = f"http://127.0.0.1:{port_of(secured, 'https')}"
+    plain = f"http://127.0.0.1:{secured.port_of('https')}"
     assert "Client sent an HTTP request to an HTTPS server." in said({}, plain)
 
 
 def test_commands_that_do_not_look(secured: Process, authority: Authority, client: Issued) -> None:
     """HTTP_SSL_VERIFY=false trusts anybody, and a name can be given that is looked at."""
-    url = f"https://localhost:{port_of(secured, 'https')}"
+    url = f"https://localhost:{secured.port_of('https')}"
     good = consul_environment(authority, client)
     careless = {**good, "CONSUL_CACERT": "", "CONSUL_HTTP_SSL_VERIFY": "false"}
     assert kvstore(careless, "export", "--url", url)[0] == 0

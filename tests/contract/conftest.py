@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from promised import lacking, promised
 
 from .stores import Store, consul_binary
 
@@ -33,22 +34,14 @@ def has_consul() -> bool:
     return os.access(consul_binary(), os.X_OK)
 
 
-def must_have_consul() -> bool:
-    """Return whether it is promised to be there, as in CI."""
-    return os.environ.get("KVSTORE_REQUIRE_LAB") == "1"
-
-
 def require_consul() -> None:
     """Skip without the real Consul; fail instead where it is promised."""
     if has_consul():
         return
-    sentence = (
+    lacking(
         f"no real Consul at {consul_binary()}: run `python -m conformance setup`, "
         "or name one in KVSTORE_CONSUL"
     )
-    if must_have_consul():
-        pytest.fail(sentence)
-    pytest.skip(sentence)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +71,7 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Store]]:
 
     Together, so that the test waits once; ours alone where there is no Consul.
     """
-    names = ["kvstore", "consul"] if has_consul() or must_have_consul() else ["kvstore"]
+    names = ["kvstore", "consul"] if has_consul() or promised() else ["kvstore"]
     with ExitStack() as stack:
         yield [
             stack.enter_context(running(name, tmp_path_factory.mktemp(name), session_ttl_min="1s"))

@@ -23,8 +23,8 @@ AT_ONCE = 16
 # How long the server waits for the rest of a body that it does not want, before it ends the
 # connection; on a busy machine this client may be the one that is too late.
 LINGER_S = 2.0
-# After so many conversations the server is looked at.
-ROUND = 2000
+# After so many requests the server is looked at; the first round warms it.
+ROUND = 4000
 # How much the server's memory may grow, once it is warm.
 GROWTH_KIB_MAX = 64 * 1024
 
@@ -62,7 +62,7 @@ async def fuzz(server: Process, seed: int, cases: int, first: int = 0) -> Report
     numbers = itertools.count(first)
     warm_kib = 0
     while report.requests < cases:
-        until = min(cases, report.requests + ROUND * 10)
+        until = min(cases, report.requests + ROUND)
 
         async def work() -> None:
             while report.requests < until:  # noqa: B023 - ends within this round
@@ -126,11 +126,11 @@ def _judge(talk: Conversation, data: bytes, *, in_time: bool) -> int:
         if len(answers) > heads + 1:
             raise Broken(f"{len(answers)} answers to {heads} requests")
         return len(answers)
-    if len(answers) < len(talk.expected) and not in_time:
-        return len(answers)
-    if len(answers) != len(talk.expected):
+    missing = len(talk.expected) - len(answers)
+    if missing < 0 or (missing and in_time):
         raise Broken(f"{len(answers)} answers to {len(talk.expected)} requests")
-    for number, (answer, expected) in enumerate(zip(answers, talk.expected, strict=True)):
+    # Where we may have been too late: those that came.
+    for number, (answer, expected) in enumerate(zip(answers, talk.expected, strict=False)):
         if expected.status not in (None, answer.status):
             raise Broken(f"answer {number} has status {answer.status}, not {expected.status}")
         if expected.body not in (None, answer.body):
