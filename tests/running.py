@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from unprivileged import unprivileged
+
 from kvstore.listening import Address, TcpAddress, open_listeners
 from kvstore.server import Server
 from kvstore.settings import Settings
@@ -93,17 +95,26 @@ async def in_process(
 
 
 class Process:
-    """`kvstore serve` in a process of its own; killed at the end of its context."""
+    """`kvstore serve` in a process of its own; killed at the end of its context.
+
+    With `privileged` false it may do no more than the modes of files say, also as root.
+    """
 
     def __init__(
-        self, folder: Path, flags: tuple[str, ...], environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        flags: tuple[str, ...],
+        environment: Mapping[str, str] | None = None,
+        *,
+        privileged: bool = True,
     ) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("KVSTORE_")}
         told = {"--port", "--listen"}.intersection(flags)
         told |= {"KVSTORE_PORT", "KVSTORE_LISTEN"}.intersection(environment or {})
         port = () if told else ("--port", "0")
+        command = [sys.executable, "-m", "kvstore", "serve", *port, *flags]
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "kvstore", "serve", *port, *flags],
+            command if privileged else unprivileged(command),
             cwd=folder,
             env={**inherited, **(environment or {})},
             stdout=subprocess.PIPE,

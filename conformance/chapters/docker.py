@@ -28,19 +28,18 @@ from conformance.clients.restart import restart
 from conformance.clients.speaker import Entry, Speaker, show, speakers
 from conformance.clients.swarm import LEADER, Manager
 from conformance.clients.together import Stopwatch, together
-from conformance.clients.ttl import shortest_ttl
+from conformance.clients.ttl import check_expiry, lasts_s, shortest_ttl
 from conformance.suite.case import UNREACHABLE, Case, Failed, Ground, Need, Run, Skipped, Store
 
 TREE = "docker/network/v1.0/"
 ADDRESS = "192.0.2.1:2376"
 OTHER = "192.0.2.2:2376"
 BEATS = 3
-EARLY_S = 0.2
-LATE_S = 5.0
 BAD_REQUEST = 400
 ELECTION_S = 60.0
 AGAIN_S = 30.0
 RETRY_S = 0.5
+AFTER_S = 0.2
 PLAIN_ON_TLS = b"Client sent an HTTP request to an HTTPS server"
 
 
@@ -152,8 +151,9 @@ def dead_engine_vanishes(store: Store, ground: Ground) -> None:
             Follower(store, WATCH_TREE, f"{ground.prefix}{NODES}") as follower,
             store.park(monitor) as monitoring,
         ):
-            keys = [each.key.rpartition("/")[2] for each in follower.news(2 * ttl_s + LATE_S)]
-            watch.check("the end of a dead engine's entry", 2 * ttl_s - EARLY_S, 2 * ttl_s + LATE_S)
+            _, within_s = lasts_s(ttl_s)
+            keys = [each.key.rpartition("/")[2] for each in follower.news(within_s)]
+            check_expiry("the end of a dead engine's entry", watch, ttl_s)
             equal("nodes left", keys, ["nodes", OTHER])
             answered(f"GET {monitor}", monitoring.answer(AT_ONCE_S), NOT_FOUND)
         check_gone(store, engine.session)
@@ -246,12 +246,12 @@ def replica_takes_over(store: Store, ground: Ground) -> None:
     leader = primary.stand(AT_ONCE_S)
     equal("the leader", (leader.value, leader.lock_index), (primary.address.encode(), 1))
     with Follower(store, WATCH, f"{ground.prefix}{LEADER}") as follower:
-        time.sleep(ttl_s / 2 + EARLY_S)  # one renewal, as a manager does
+        time.sleep(ttl_s / 2 + AFTER_S)  # one renewal, as a manager does
         primary.kill()
         killed = Stopwatch()
         new = replica.stand(ELECTION_S)
         took_s = time.monotonic() - primary.renewed_at
-        least_s, most_s = 2 * ttl_s - EARLY_S, 2 * ttl_s + LATE_S
+        least_s, most_s = lasts_s(ttl_s)
         claim(
             "the replica leads, from the last renewal of the primary",
             f"after {least_s:g} to {most_s:g} s",
@@ -271,7 +271,7 @@ def destroyed_leader_is_replaced(store: Store, ground: Ground) -> None:
     leader = primary.stand(AT_ONCE_S)
 
     def destroy() -> Entry:
-        time.sleep(EARLY_S)
+        time.sleep(AFTER_S)
         with Speaker(store) as speaker:
             destroy_session(speaker, primary.session)
         primary.monitor(leader.modify_index, AT_ONCE_S)
@@ -279,7 +279,7 @@ def destroyed_leader_is_replaced(store: Store, ground: Ground) -> None:
 
     watch = Stopwatch()
     new, _ = together(partial(replica.stand, AT_ONCE_S), destroy)
-    watch.check("the next leader, from the destroy", 0, EARLY_S + AT_ONCE_S)
+    watch.check("the next leader, from the destroy", 0, AFTER_S + AT_ONCE_S)
     equal("the new leader", new.value, replica.address.encode())
     for manager in (primary, replica):
         manager.kill()
@@ -303,7 +303,7 @@ def primary_and_store_restart(store: Store, ground: Ground) -> None:
             if watch.seconds > AGAIN_S:
                 raise Failed("an election after a restart", "a leader", str(failure)) from failure
             time.sleep(RETRY_S)
-    watch.check("a primary again, from the restart", 0, max(AGAIN_S, 2 * ttl_s + LATE_S))
+    watch.check("a primary again, from the restart", 0, max(AGAIN_S, lasts_s(ttl_s)[1]))
     equal("the new leader", new.value, replica.address.encode())
     replica.kill()
 

@@ -25,15 +25,9 @@ from conformance.clients.looking import (
 )
 from conformance.clients.speaker import Speaker
 from conformance.clients.together import Stopwatch, each
-from conformance.clients.ttl import shortest_ttl
+from conformance.clients.ttl import EARLY_S, check_expiry, lasts_s, shortest_ttl
 from conformance.suite.case import Case, Ground, Need, Skipped, Store
 from conformance.suite.store import PARKED_S, Parked
-
-EARLY_S = 0.2
-"""Clocks of two processes."""
-
-LATE_S = 5.0
-"""How much later than twice its TTL a session may go; the contract has no limit."""
 
 CROWD = 100
 CLIENTS = 10
@@ -57,11 +51,11 @@ def ends_after_twice_its_ttl(store: Store, ground: Ground) -> None:
         f"/v1/kv/{ground.prefix}?recurse&index={index}": OK,
     }
     queries = {target: store.call_blocking(target) for target in targets}
-    within_s = 2 * ttl_s + LATE_S
+    _, within_s = lasts_s(ttl_s)
     for target, query in queries.items():
         with query:
             answered(f"GET {target}", query.answer(within_s), targets[target])
-        watch.check(f"GET {target}", 2 * ttl_s - EARLY_S, within_s)
+        check_expiry(f"GET {target}", watch, ttl_s)
     entry = store.entry(f"{ground.prefix}r/k")
     left = entry.get("Session"), entry["LockIndex"], entry["Flags"], entry["Value"]
     equal("Session, LockIndex, Flags, Value of the released key", left, (None, 1, 7, "dg=="))
@@ -80,14 +74,15 @@ def renewal_counts_from_itself(store: Store, ground: Ground) -> None:
     for name, session in (("once", once), ("often", often)):
         store.write(f"{ground.prefix}{name}?acquire={session}")
     index = store.modify_index(f"{ground.prefix}once")
+    _, within_s = lasts_s(ttl_s)
     with store.call_blocking(f"/v1/kv/{ground.prefix}once?index={index}") as query:
         time.sleep(ttl_s / 2)
         watch = Stopwatch()
         renew(store, once)
-        while query.waits(ttl_s / 2) and watch.seconds < 2 * ttl_s + LATE_S:
+        while query.waits(ttl_s / 2) and watch.seconds < within_s:
             renew(store, often)
         entry = query.answer().json[0]
-    watch.check("the end of a session renewed once", 2 * ttl_s - EARLY_S, 2 * ttl_s + LATE_S)
+    check_expiry("the end of a session renewed once", watch, ttl_s)
     equal("Session of the key that it held", entry.get("Session"), None)
     held = store.entry(f"{ground.prefix}often").get("Session")
     equal("Session of a key whose holder is renewed all the time", held, often)
@@ -96,6 +91,7 @@ def renewal_counts_from_itself(store: Store, ground: Ground) -> None:
 def crowd_ends(store: Store, ground: Ground) -> None:
     """Let a hundred sessions of many clients run out at once, half of them renewed meanwhile."""
     ttl, ttl_s = shortest_ttl(store)
+    least_s, most_s = lasts_s(ttl_s)
     body = json.dumps({"TTL": ttl, "Behavior": "delete", "LockDelay": 0}).encode()
     crowd: list[str] = []
 
@@ -116,9 +112,9 @@ def crowd_ends(store: Store, ground: Ground) -> None:
     for session in crowd[::2]:
         renew(store, session)
     while (keys := _keys(store, ground)) > CROWD // 2 or first.seconds < 2 * ttl_s:
-        if first.seconds < 2 * ttl_s - EARLY_S:  # an answer that took longer shows nothing
+        if first.seconds < least_s:  # an answer that took longer shows nothing
             equal("keys held before twice the TTL", keys, CROWD)
-        if last.seconds > 2 * ttl_s + LATE_S:
+        if last.seconds > most_s:
             break
         time.sleep(PARKED_S)
     equal("keys held after it, half of the sessions renewed", _keys(store, ground), CROWD // 2)

@@ -1,8 +1,18 @@
-"""The shortest session TTL of a store, so that nobody waits longer than needed for an end."""
+"""The end of a session that nobody renews: at twice its TTL.
+
+And the shortest TTL of a store, so that nobody waits longer than needed for one.
+"""
 
 import re
 
+from conformance.clients.together import Stopwatch
 from conformance.suite.case import Failed, Store
+
+EARLY_S = 0.2
+"""How much earlier an end may seem: clocks of two processes."""
+
+LATE_S = 5.0
+"""How much later than twice its TTL a session may go; the contract has no limit."""
 
 _NANOSECOND = b'{"TTL":"1ns"}'
 _BOUNDS = re.compile(r"must be between \[(?P<least>[^=\]]+)=(?P<most>[^\]]+)\]$")
@@ -23,6 +33,16 @@ def shortest_ttl(store: Store) -> tuple[str, float]:
         raise Failed(asked, expected, f"{answer.status} {answer.text}")
     least = bounds["least"]
     return least, parse_s(least)
+
+
+def lasts_s(ttl_s: float) -> tuple[float, float]:
+    """Return after how many seconds, least and most, a session with that TTL may end."""
+    return 2 * ttl_s - EARLY_S, 2 * ttl_s + LATE_S
+
+
+def check_expiry(what: str, watch: Stopwatch, ttl_s: float) -> None:
+    """Raise Failed unless a session may end now that was renewed when the watch began."""
+    watch.check(what, *lasts_s(ttl_s))
 
 
 def parse_s(duration: str) -> float:

@@ -27,11 +27,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Deb:
-    """One pinned package: its apt name and version, its file, and what the file must hash to."""
+    """One pinned package: name, version, what its file must hash to, and Debian's suite of it."""
 
     name: str
     version: str
     sha256: str
+    suite: str = "bullseye"
 
     @property
     def stem(self) -> str:
@@ -49,7 +50,6 @@ ENGINE = Deb(
     version="20.10.5+dfsg1-1+deb11u2",
     sha256="6af074592eaecfe6710ae6d49eeb7dc4855afb65a3c96a25ed92c38c2c7963e0",
 )
-SUITE = "bullseye"
 
 # Program → the Debian package that has it. dockerd and docker come from the pinned package.
 _PROGRAMS = {
@@ -159,8 +159,8 @@ def _package_file(deb: Deb, scratch: Path, say: Say) -> Path:
         file = Path(given) / f"{deb.stem}.deb"
         if file.is_file():
             return file
-    say(f"downloading {deb.name} {deb.version} from Debian {SUITE}")
-    return apt.download(deb.name, deb.version, suite=SUITE, folder=scratch)
+    say(f"downloading {deb.name} {deb.version} from Debian {deb.suite}")
+    return apt.download(deb.name, deb.version, suite=deb.suite, folder=scratch)
 
 
 def _usable(program: str) -> bool:

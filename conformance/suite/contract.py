@@ -14,8 +14,7 @@ SECTIONS = {
     "A": 7,
     "V": 17,
 }
-"""How many facts each letter has: HTTP, indexes, GET, blocking, PUT, locks, DELETE, sessions,
-transactions, other endpoints, access control, later versions."""
+"""How many facts each letter has; the end of NOTES.md says what the letters stand for."""
 
 TABLES = ("1.2", "1.4", "1.8", "1.9", "3", "5", "5.1", "6", "7.2", "9", "14")
 """Sections that say more than their facts: lists and tables."""
@@ -25,14 +24,10 @@ IDS = tuple(
     + list(TABLES)
 )
 
-_NO_RESTART = "it shows at a restart only; no case of those that --restart plays is about it"
 _LATER = "a difference of later Consul versions that no client depends on: "
 
 NOT_SHOWN = {
     "I8": "tombstones are forgotten after 15 minutes; no case waits that long",
-    "I9": _NO_RESTART,
-    "L9": _NO_RESTART,
-    "B12": _NO_RESTART,
     "O8": "a single server is never without a leader; it would take a cluster that lost its own",
     "V1": _LATER + "a header about the default policy",
     "V2": _LATER + "a header about the backend of a query",

@@ -74,7 +74,8 @@ def backup(
         raise click.UsageError("--url and --data-dir exclude each other: name one source")
     if at is not None and data_dir is None:
         raise click.UsageError("--at looks into the history of a folder: name it with --data-dir")
-    from kvstore.maintenance.backup import new_file, read_backup  # noqa: PLC0415 - slow to load
+    from kvstore.durable import new_file  # noqa: PLC0415 - slow to load
+    from kvstore.maintenance.backup import read_backup  # noqa: PLC0415 - slow to load
 
     taken = "Choose another name, or replace it with --force."
     with ends_in_a_sentence(data_dir, when_taken=taken):

@@ -131,7 +131,7 @@ def _writing(path: Path | None) -> Iterator[IO[bytes]]:
             with path.open("wb") as file:
                 yield file
         else:
-            from kvstore.maintenance.backup import new_file  # noqa: PLC0415 - slow to load
+            from kvstore.durable import new_file  # noqa: PLC0415 - slow to load
 
             with new_file(path, replace=True) as file:
                 yield file

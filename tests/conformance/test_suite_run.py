@@ -1,9 +1,13 @@
 """The whole suite on both stores: a real Consul passes it, and ours differs by intent only."""
 
-from collections.abc import Iterator
+import shlex
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from certificates import Authority
@@ -13,6 +17,7 @@ from promised import promised
 from running import Process
 
 from conformance.suite.address import Address
+from conformance.suite.case import Need
 from conformance.suite.chapters import cases
 from conformance.suite.outcome import Verdict
 from conformance.suite.result import Result, differences
@@ -25,8 +30,9 @@ NAMES = ["kvstore", pytest.param("consul", marks=pytest.mark.oracle)]
 
 ACCESS = "acl"
 OVER_TLS = {"docker-F1", "docker-F2"}
-# Two are played by `test_engines_over_tls`; H2 restarts a store.
-NEED_ANOTHER_STORE = {*OVER_TLS, "docker-H2"}
+AT_A_RESTART = {case.id for case in cases() if Need.RESTART in case.needs}
+# Played by `test_engines_over_tls` and by `test_restarts`.
+NEED_ANOTHER_STORE = OVER_TLS | AT_A_RESTART
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +81,10 @@ def test_consul_follows_no_rule_of_ours(results: dict[str, Result]) -> None:
 def test_ours_follows_its_rules_everywhere(results: dict[str, Result]) -> None:
     """A rule that one case sees followed is followed in every other case that meets it.
 
-    But for those about Consuls that are run in another way.
+    But for those about stores that are run in another way.
     """
     result = result_of(results, "kvstore")
-    not_ours = {"always-pretty", "web-interface"}
+    not_ours = {"always-pretty", "web-interface", "adopt-lost-cas"}
     assert {rule for rule, sides in result.followed.items() if sides != {True}} == not_ours
 
 
@@ -114,3 +120,54 @@ def test_engines_over_tls(tmp_path: Path) -> None:
     assert {one.case.id: one.verdict for one in result.outcomes} == dict.fromkeys(
         OVER_TLS, Verdict.PASSED
     )
+
+
+def test_lost_data_is_adopted(tmp_path: Path) -> None:
+    """With `--adopt-lost-cas` ours follows the rule of that name."""
+    with Process(tmp_path, ("--dev", "--adopt-lost-cas")) as process:
+        process.wait_until_ready()
+        stage = Stage(Store(Address.loopback(process.port)))
+        outcomes = [stage.play(one) for one in cases() if "adopt-lost-cas" in one.rules]
+    assert outcomes
+    assert all(one.intents == ("adopt-lost-cas",) for one in outcomes), outcomes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_restarts(tmp_path: Path, name: str) -> None:
+    """Cases that restart the store are met: what engines and managers know of it lives on."""
+    with (
+        running(name, tmp_path, session_ttl_min="1s") as store,
+        commanding(store.restart) as command,
+    ):
+        stage = Stage(store, restart=command)
+        result = stage.run([one for one in cases() if one.id in AT_A_RESTART], lambda _: None)
+    assert [text for one in result.failed for text in one.failures] == []
+    assert {one.case.id for one in result.outcomes if not one.note} == AT_A_RESTART
+    ours = {"lock-delay-ends-with-the-process"} if name == "kvstore" else set()
+    assert {rule for rule, sides in result.followed.items() if True in sides} == ours
+
+
+@contextmanager
+def commanding(call: Callable[[], None]) -> Iterator[str]:
+    """Give a shell command that has something called here, and ends when that has returned."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            call()
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/"
+            yield shlex.join(
+                [sys.executable, "-c", f"import urllib.request as r; r.urlopen({url!r}).read()"]
+            )
+        finally:
+            server.shutdown()
+            thread.join()

@@ -27,6 +27,7 @@ class Store(AnyStore):
         super().__init__(name=name)
         self.folder = folder
         self.session_ttl_min = session_ttl_min
+        self._ports: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,9 +42,19 @@ class Store(AnyStore):
 
     def launch(self) -> None:
         """Start its process, on ports that were free a moment ago."""
-        port, *others = free_ports(3)
+        port, *self._ports = free_ports(3)
         self.address = Address.loopback(port)
-        command = self.command(others)
+        self._run()
+
+    def restart(self) -> None:
+        """End it in good order, and start it on its data and its ports."""
+        self.stop()
+        self._run()
+        if not self._becomes_ready():
+            raise RuntimeError(f"{self.name} did not start again:\n{self._end_of_log()}")
+
+    def _run(self) -> None:
+        command = self.command(self._ports)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("KVSTORE_")}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=clean)
@@ -54,8 +65,7 @@ class Store(AnyStore):
             self.kill()
             self.launch()
             if not self._becomes_ready():
-                log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self.name} did not start:\n{log}")
+                raise RuntimeError(f"{self.name} did not start:\n{self._end_of_log()}")
 
     def stop(self) -> None:
         """End it in good order; kill it when it does not end in time."""
@@ -82,6 +92,9 @@ class Store(AnyStore):
             *("--port", str(self.port), "--data-dir", data),
             *("--session-ttl-min", self.session_ttl_min),
         ]
+
+    def _end_of_log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")[-2000:]
 
     def _becomes_ready(self) -> bool:
         assert self._process is not None

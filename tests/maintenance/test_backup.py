@@ -1,4 +1,4 @@
-"""Backups in files: whole or not there, and read with every check."""
+"""Backups in files are read with every check."""
 
 import io
 from pathlib import Path
@@ -7,49 +7,9 @@ import pytest
 
 from kvstore.archive.archive import write_archive
 from kvstore.errors import ArchiveUnreadable
-from kvstore.maintenance.backup import new_file, read_backup
+from kvstore.maintenance.backup import read_backup
 
 from .stories import STORY, image_at, plain
-
-
-def names(folder: Path) -> list[str]:
-    """Return what is in a folder."""
-    return [path.name for path in folder.iterdir()]
-
-
-def test_a_new_file_is_there_when_it_is_whole(tmp_path: Path) -> None:
-    """It has no name of its own before, and none but its own afterwards."""
-    path = tmp_path / "b"
-    with new_file(path, replace=False) as file:
-        file.write(b"whole")
-        assert not path.exists()
-        assert len(names(tmp_path)) == 1
-    assert path.read_bytes() == b"whole"
-    assert names(tmp_path) == ["b"]
-
-
-def test_nothing_is_left_of_a_file_that_failed(tmp_path: Path) -> None:
-    """A failure takes away what was written, and keeps what was there."""
-    path = tmp_path / "b"
-    path.write_bytes(b"old")
-    with pytest.raises(TypeError), new_file(path, replace=True) as file:
-        file.write("half")  # type: ignore[arg-type]
-    assert path.read_bytes() == b"old"
-    assert names(tmp_path) == ["b"]
-
-
-def test_a_file_is_replaced_only_when_told_to(tmp_path: Path) -> None:
-    """Also one that came while the new one was written."""
-    path = tmp_path / "b"
-    with pytest.raises(FileExistsError), new_file(path, replace=False):
-        path.write_bytes(b"came meanwhile")
-    assert path.read_bytes() == b"came meanwhile"
-    with pytest.raises(FileExistsError), new_file(path, replace=False):
-        pytest.fail("it is not begun")
-    with new_file(path, replace=True) as file:
-        file.write(b"new")
-    assert path.read_bytes() == b"new"
-    assert names(tmp_path) == ["b"]
 
 
 def test_a_backup_is_read(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Files of TLS: what is wrong with each is said, and a bad new file changes nothing."""
 
 import logging
-import os
 import ssl
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from certificates import DAY, Authority
+from unprivileged import unprivileged
 
 from kvstore.errors import TlsUnusable
 from kvstore.transport.credentials import Credentials, TlsFiles
@@ -85,12 +86,25 @@ def test_a_folder(files: TlsFiles, place: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")
+READING = """
+import sys
+from pathlib import Path
+from kvstore.transport.credentials import Credentials, TlsFiles
+
+Credentials(TlsFiles(*map(Path, sys.argv[1:])))
+"""
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_file_that_may_not_be_read(files: TlsFiles, place: str) -> None:
     """The system's reason is told."""
-    getattr(files, place).chmod(0)
-    assert breaks(files).endswith("cannot be read: Permission denied")
+    path = getattr(files, place)
+    path.chmod(0)
+    named = [str(files.certificate), str(files.key), str(files.client_ca)]
+    command = unprivileged([sys.executable, "-c", READING, *named])
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stderr.endswith(f"{path}: cannot be read: Permission denied\n")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -31,7 +31,7 @@ _REMAINS = re.compile(
 def tutorial(lab: Lab) -> None:
     """Both hosts are discovered; `my-net` is one network; a page crosses it; removal is complete.
 
-    Source: spec lab notes, "the tutorial works as written"; keys left: measured on Consul 1.8.7.
+    Source: the tutorial, which works as written; keys left: measured on Consul 1.8.7.
     """
     expect(
         that=set(lab.view().engines) == {engine.advertised for engine in lab.engines},

@@ -45,7 +45,7 @@ class Asked:
 
     def shown(self, names: Names) -> str:
         """Return the request as one would write it down."""
-        head = f"{self.method} {self.target.shown(names)}"
+        head = f"{self.method} {_short(self.target.shown(names))}"
         body = "" if self.body is None else f" {_short(self.body.shown(names))}"
         return head + body + "".join(f"\n{name}: {v.shown(names)}" for name, v in self.headers)
 
