@@ -24,6 +24,7 @@ from kvstore.access.tokens import (
 from kvstore.errors import TokensUnusable
 
 __all__ = [
+    "COMMON_MEMBERS",
     "Common",
     "Document",
     "is_name",
@@ -44,7 +45,8 @@ _DEFAULTS = {"deny": Level.DENY, "allow": Level.WRITE}
 _RULE_MEMBERS = ("key", "key-prefix", *SCOPES)
 _SECRET_MEMBERS = ("secret-sha256", "secret-file", "secret")
 _TOKEN_MEMBERS = (*_SECRET_MEMBERS, "rules", *_RULE_MEMBERS)
-_COMMON_MEMBERS = ("default", "key-list-policy", "rules")
+# What a file may say that is about no single token.
+COMMON_MEMBERS = ("default", "key-list-policy", "rules")
 _A_SECRET = f"{SECRET_CHARS_MIN} to 256 visible ASCII characters without spaces"
 
 ReadSecret = Callable[[str], str]
@@ -93,7 +95,7 @@ def is_name(text: str) -> bool:
 
 def parse_file(document: Document, read_secret: ReadSecret) -> TokenSet:
     """Return all that one file says: the default, shared rule sets, and tokens by name."""
-    document.require_known("", document.members, (*_COMMON_MEMBERS, "token"))
+    document.require_known("", document.members, (*COMMON_MEMBERS, "token"))
     common = parse_common(document)
     tables = document.table("token", document.members.get("token", {}), "tokens by name")
     tokens = [parse_token(document, name, tables[name], common, read_secret) for name in tables]

@@ -8,13 +8,13 @@ import logging
 import os
 import secrets
 import stat
-import tempfile
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvstore.access.document import (
+    COMMON_MEMBERS,
     Common,
     Document,
     is_name,
@@ -27,6 +27,7 @@ from kvstore.access.document import (
 from kvstore.access.grants import Grants
 from kvstore.access.rules import Level
 from kvstore.access.tokens import Token, TokenSet, TokenTable
+from kvstore.durable import new_file
 from kvstore.errors import TokensUnusable
 
 __all__ = ["SETTINGS_NAME", "Loaded", "TokenSource", "add_token", "load_tokens", "save"]
@@ -107,7 +108,7 @@ def _load_folder(folder: Path) -> Loaded:
     settings = folder / SETTINGS_NAME
     if settings in paths:
         document = reader.document(settings)
-        document.require_known("", document.members, ("default", "key-list-policy", "rules"))
+        document.require_known("", document.members, COMMON_MEMBERS)
         common = parse_common(document)
         paths.remove(settings)
     tokens = []
@@ -217,25 +218,10 @@ def save(path: Path, text: str) -> None:
     read it still can; a symbolic link stays one. Raises OSError.
     """
     path = path.resolve()
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=".", suffix=".part", delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
-            if path.exists():
-                old = path.stat()
-                os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
-                if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            part.rename(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with new_file(path, replace=True) as file:
+        if path.exists():
+            old = path.stat()
+            os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+            if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+        file.write(text.encode())

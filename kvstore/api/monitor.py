@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncGenerator
 
-from kvstore.api.exchange import Answer, Request, Routes, Streaming
+from kvstore.api.exchange import Answer, Refused, Request, Routes, Streaming
 from kvstore.api.permission import grants_of, require
 from kvstore.api.responses import empty, text
 from kvstore.logs import LogFormat, follow_log
@@ -46,14 +46,27 @@ class MonitorEndpoints:
         if self._followers_count >= FOLLOWERS_MAX:
             return text(503, f"{FOLLOWERS_MAX} clients follow the log already: end one of them")
         log_format: LogFormat = "json" if "logjson" in request.query else "text"
-        return Streaming(empty(200).headers, self._pieces(log_format, level))
+        return Streaming(empty(200).headers, self._pieces(request, log_format, level))
 
-    async def _pieces(self, log_format: LogFormat, level: int) -> AsyncGenerator[bytes, None]:
+    async def _pieces(
+        self, request: Request, log_format: LogFormat, level: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield lines until the sender may not read them any more: tokens can be read again."""
         lines = follow_log(log_format, level)
         self._followers_count += 1
         try:
             async for line in lines:
+                if not _may_read(request):
+                    return
                 yield f"{line}\n".encode("utf-8", "surrogateescape")
         finally:
             self._followers_count -= 1
             await lines.aclose()
+
+
+def _may_read(request: Request) -> bool:
+    """Return whether the sender may read the log now."""
+    try:
+        return grants_of(request).agent_read()
+    except Refused:
+        return False

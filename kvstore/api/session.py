@@ -19,7 +19,7 @@ from kvstore.api.permission import grants_of, require
 from kvstore.api.query import Query, ReadOptions
 from kvstore.api.refusals import reason, refusal
 from kvstore.api.render import render_sessions, render_value
-from kvstore.api.responses import NOT_LOOKED, index_headers, json_response, text
+from kvstore.api.responses import NOT_LOOKED, index_headers, json_response, text, too_large
 from kvstore.api.session_body import parse_session_body
 from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
@@ -34,6 +34,7 @@ __all__ = ["SESSION_BODY_BYTES_MAX", "SessionEndpoints"]
 
 # A session with every member takes under a kilobyte; this is what a value may have.
 SESSION_BODY_BYTES_MAX = 512 * 1024
+_too_large = partial(too_large, max_bytes=SESSION_BODY_BYTES_MAX)
 
 
 class SessionEndpoints:
@@ -83,6 +84,8 @@ class SessionEndpoints:
             return text(500, f"Session lookup failed: {reason(error)}")
         if found:
             _require_write(grants)
+        elif request.tokens is not None:  # nothing is written for who may not write
+            return json_response(request.query, b"true")
         outcome = self._engine.submit(DestroySession(session_id))
         return Writing(outcome, lambda _: json_response(request.query, b"true"))
 
@@ -167,8 +170,3 @@ def _render_created(query: Query, applied: Applied) -> Response:
 def _render_sessions(query: Query, read: Read[list[Session]], *, shown: bool) -> Response:
     sessions = read.value if shown else []
     return json_response(query, render_sessions(sessions), index_headers(read.index))
-
-
-def _too_large(size_bytes: int | None) -> Response:
-    size = "" if size_bytes is None else f"({size_bytes} bytes)"
-    return text(413, f"Request body{size} too large, max size: {SESSION_BODY_BYTES_MAX} bytes.")

@@ -6,17 +6,19 @@ is unknown is an error.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from kvstore.api.exchange import Answer, NeedBody, Refused, Response
+from kvstore.api.exchange import Answer, NeedBody, Refused
 from kvstore.api.gojson import Members, decode, text_of, wrong_type
 from kvstore.api.gotext import quote
-from kvstore.api.responses import text
+from kvstore.api.responses import text, too_large
 from kvstore.errors import InvalidRequest
 
 __all__ = ["TEXTS_BODY_BYTES_MAX", "TextsBody"]
 
 # What Consul keeps of a check's output is 4 KiB; whatever these bodies hold is not kept at all.
 TEXTS_BODY_BYTES_MAX = 64 * 1024
+_too_large = partial(too_large, max_bytes=TEXTS_BODY_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,3 @@ class TextsBody:
             if one is not None:
                 found[name] = text_of(one, f"Go struct field {self.field_of}.{name}")
         return found
-
-
-def _too_large(size_bytes: int | None) -> Response:
-    size = "" if size_bytes is None else f"({size_bytes} bytes)"
-    return text(413, f"Request body{size} too large, max size: {TEXTS_BODY_BYTES_MAX} bytes.")

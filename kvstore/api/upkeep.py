@@ -6,7 +6,7 @@ while requests are served: each figure is looked up when it is asked for. `/v1/k
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,10 +20,22 @@ from kvstore.engine.events import Events
 from kvstore.errors import CompactionFailed
 from kvstore.maintenance.compactor import Compactor
 
-__all__ = ["UpkeepEndpoints"]
+__all__ = ["Load", "UpkeepEndpoints"]
 
 # Source: Prometheus's text format, version 0.0.4.
 _PROMETHEUS = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What clients take of the server at a moment."""
+
+    connections: int
+    # TLS handshakes under way.
+    handshakes: int
+    # What was sent and is counted until it is answered; and large answers until they are read.
+    received_bytes: int
+    unread_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +48,24 @@ class _Figure:
 
 
 class UpkeepEndpoints:
-    """The endpoints of one server; `compactor` is None when everything is in memory."""
+    """The endpoints of one server; `compactor` is None when everything is in memory.
+
+    `load` tells what clients take at the moment.
+    """
 
     def __init__(
-        self, engine: Engine, events: Events, clock: Clock, compactor: Compactor | None
+        self,
+        engine: Engine,
+        events: Events,
+        clock: Clock,
+        compactor: Compactor | None,
+        load: Callable[[], Load],
     ) -> None:
         self._engine = engine
         self._events = events
         self._clock = clock
         self._compactor = compactor
+        self._load = load
 
     def routes(self) -> Routes:
         """Return which request goes to which endpoint."""
@@ -95,6 +116,12 @@ class UpkeepEndpoints:
         yield _Figure("parked_queries", "Blocking queries that wait.", parked)
         failed = engine.failure is not None
         yield _Figure("journal_failed", "1 when nothing is written any more.", failed)
+        load = self._load()
+        yield _Figure("connections", "Connections of clients.", load.connections)
+        yield _Figure("tls_handshakes", "TLS handshakes under way.", load.handshakes)
+        received, unread = load.received_bytes, load.unread_bytes
+        yield _Figure("received_bytes", "Received and not answered yet.", received)
+        yield _Figure("unread_bytes", "Large answers that clients have not read yet.", unread)
         if self._compactor is None:
             return
         usage, status = self._compactor.usage, self._compactor.status

@@ -126,10 +126,10 @@ class Door:
             self._count += 1
             self._clients[client] += 1
             return Admitted(connection, lambda: self._leave(client))
-        kept_back = self._throttle.admit((client, refusal.reason))
-        if kept_back is not None:
-            more = f" ({kept_back} times more since this was last logged)" if kept_back else ""
-            log.warning("no connection with %s: %s%s", client, refusal.reason, more)
+        more = self._throttle.admit((client, refusal.reason))
+        if more is not None:
+            shown = client or "a unix socket"
+            log.warning("no connection with %s: %s%s", shown, refusal.reason, more)
         self._turn_away(connection, refusal.answer if tells else b"")
         return None
 

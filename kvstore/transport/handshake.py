@@ -81,13 +81,19 @@ class Handshakes:
 
     def refused(self, peer: Any, reason: str) -> None:
         """Log that a client got no connection: once a minute for each client and reason."""
-        host, port = peer[:2] if isinstance(peer, tuple) else (str(peer), 0)
-        kept_back = self._throttle.admit((host, reason))
-        if kept_back is None:
-            return
-        more = f" ({kept_back} times more since this was last logged)" if kept_back else ""
-        client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        log.warning("no TLS connection with %s: %s%s", client, reason, more)
+        host = peer[0] if isinstance(peer, tuple) else peer
+        more = self._throttle.admit((host, reason))
+        if more is not None:
+            log.warning("no TLS connection with %s: %s%s", _shown(peer), reason, more)
+
+
+def _shown(peer: Any) -> str:
+    """Return who a client is, for people."""
+    if isinstance(peer, tuple):
+        host, port = peer[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # The system does not know the address of one that has left already.
+    return "a client that has left" if peer is None else "a unix socket"
 
 
 class _Handshake(asyncio.Protocol):

@@ -128,6 +128,15 @@ class Secured(asyncio.Transport, asyncio.BufferedProtocol):
 
     # --- the transport of the application ---------------------------------------------------
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol go on with the connection."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self._application = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the protocol above."""
+        return self._application
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes; without effect after `close`."""
         if self._closing:

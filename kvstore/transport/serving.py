@@ -68,6 +68,16 @@ class Serving:
         """What TLS uses; None without TLS."""
         return self._credentials
 
+    @property
+    def connections_count(self) -> int:
+        """How many connections there are, those in their handshakes included; 0 without a door."""
+        return 0 if self._door is None else self._door.count
+
+    @property
+    def handshakes_count(self) -> int:
+        """How many TLS handshakes are under way."""
+        return 0 if self._handshakes is None else self._handshakes.under_way
+
     def _look_at_dates_tomorrow(self) -> None:
         self._tomorrow = asyncio.get_running_loop().call_later(_DAY_S, self._look_at_dates)
 

@@ -19,8 +19,11 @@ class Throttle:
         # For each kind: when the next is let through, and how many were not.
         self._kinds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
-    def admit(self, kind: Hashable) -> int | None:
-        """Return how many of this kind were kept back since the last; None to keep this one too."""
+    def admit(self, kind: Hashable) -> str | None:
+        """Return what to add to the line: how many of its kind were kept back since the last.
+
+        None when this one is to be kept back too.
+        """
         now_s = self._now_s()
         due_s, kept_back = self._kinds.pop(kind, (now_s, 0))
         if now_s < due_s:
@@ -29,4 +32,4 @@ class Throttle:
         self._kinds[kind] = (now_s + self._every_s, 0)
         if len(self._kinds) > _REMEMBERED_MAX:
             self._kinds.popitem(last=False)
-        return kept_back
+        return f" ({kept_back} times more since this was last logged)" if kept_back else ""

@@ -1,5 +1,6 @@
 """A router that asks for tokens, and tokens to ask it with."""
 
+from kvstore.access.grants import Grants
 from kvstore.access.rules import Level, Rules
 from kvstore.access.tokens import Token, Tokens, TokenSet, TokenTable, digest_of
 from kvstore.api.exchange import Answer, Response
@@ -7,7 +8,7 @@ from kvstore.api.router import Router
 
 from .calls import Calls, endpoints
 
-__all__ = ["RULES", "Guarded", "secret", "table"]
+__all__ = ["RULES", "Changing", "Guarded", "secret", "table"]
 
 DENY, READ, LIST, WRITE = Level.DENY, Level.READ, Level.LIST, Level.WRITE
 
@@ -35,6 +36,17 @@ def table(
     """Return tokens by name."""
     tokens = [Token(name, digest_of(secret(name)), rules[name]) for name in rules]
     return TokenTable(TokenSet(tokens, default, lists_need_list), b"key")
+
+
+class Changing:
+    """Tokens that can be replaced, as a source that is read again."""
+
+    def __init__(self) -> None:
+        self.table = table()
+
+    def grants_of(self, secret: str) -> Grants | None:
+        """Ask what is in force now."""
+        return self.table.grants_of(secret)
 
 
 class Guarded:

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kvstore.access.rules import Rules
 from kvstore.api.exchange import Streaming
 from kvstore.api.monitor import FOLLOWERS_MAX
 
 from .calls import Calls
-from .guarded import Guarded, table
+from .guarded import RULES, Changing, Guarded, table
 
 log = logging.getLogger("kvstore.test")
 
@@ -122,3 +123,28 @@ async def test_the_log_is_not_for_everybody(calls: Calls) -> None:
     guarded = Guarded(calls, table())
     assert await guarded.status("powerless", "GET", "/v1/agent/monitor?loglevel=bogus") == 403
     assert isinstance(guarded.dispatch("agent", "GET", "/v1/agent/monitor"), Streaming)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {name: RULES[name] for name in RULES if name != "agent"},
+        {**RULES, "agent": Rules()},
+    ],
+    ids=["gone", "without the right"],
+)
+async def test_a_token_that_loses_its_right(calls: Calls, rules: dict[str, Rules]) -> None:
+    """The stream ends before the next line; one whose token is as good as before goes on."""
+    tokens = Changing()
+    answer = Guarded(calls, tokens).dispatch("agent", "GET", "/v1/agent/monitor")
+    assert isinstance(answer, Streaming)
+    followers_before = logging.getLogger().handlers[:]
+    line = asyncio.ensure_future(anext(answer.pieces))
+    await asyncio.sleep(0)  # until it follows
+    log.info("before")
+    tokens.table = table()  # read again, and nothing has changed
+    assert (await line).endswith(b" INFO before\n")
+    log.info("not for them")
+    tokens.table = table(rules)
+    assert [piece async for piece in answer.pieces] == []
+    assert logging.getLogger().handlers == followers_before

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from kvstore.access.grants import EVERYTHING, Grants
+from kvstore.access.grants import EVERYTHING
 from kvstore.access.rules import Level, Rules
 from kvstore.api.exchange import Refused, Request, Waiting
 from kvstore.api.permission import PERMISSION_DENIED, grants_of, require
@@ -15,18 +15,7 @@ from kvstore.api.router import Router
 from kvstore.state.applied import Read
 
 from .calls import Calls, endpoints, head, read_query
-from .guarded import RULES, secret, table
-
-
-class Changing:
-    """Tokens that can be replaced, as a source that is read again."""
-
-    def __init__(self) -> None:
-        self.table = table()
-
-    def grants_of(self, secret: str) -> Grants | None:
-        """Ask what is in force now."""
-        return self.table.grants_of(secret)
+from .guarded import RULES, Changing, secret, table
 
 
 def request(query: str = "", **headers: str) -> Request:

@@ -61,6 +61,14 @@ async def test_A5_what_is_gone_takes_no_right(guarded: Guarded, token: str) -> N
     assert (destroyed.status, destroyed.body) == (200, b"true")
 
 
+@pytest.mark.parametrize("token", ["", "powerless", "engine"])
+async def test_A5_what_is_gone_is_not_written(calls: Calls, guarded: Guarded, token: str) -> None:
+    """Destroying an unknown session takes no right, so it takes no index either."""
+    index = calls.engine.state.last_index
+    assert await guarded.status(token, "PUT", f"/v1/session/destroy/{UNKNOWN}") == 200
+    assert calls.engine.state.last_index == index
+
+
 @pytest.mark.parametrize("call", ["list", "node/n1", f"info/{UNKNOWN}", "info/malformed"])
 async def test_A7_a_refused_read_has_the_headers_of_no_look(guarded: Guarded, call: str) -> None:
     """A wrong token is a 403 with an index of 1 and no known leader."""

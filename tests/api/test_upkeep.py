@@ -25,9 +25,17 @@ from kvstore.maintenance.compaction import Built, build_snapshot
 from kvstore.maintenance.compactor import Compactor
 from kvstore.maintenance.retention import CompactionRule, Retention
 
-from .calls import IDENTITY, Calls, endpoints, head
+from .calls import IDENTITY, LOAD, Calls, endpoints, head
 
-OF_EVERY_STORE = {"index", "keys", "sessions", "parked_queries", "journal_failed"}
+OF_CLIENTS = {"connections": 7, "tls_handshakes": 2, "received_bytes": 3000, "unread_bytes": 70_000}
+OF_EVERY_STORE = {
+    "index",
+    "keys",
+    "sessions",
+    "parked_queries",
+    "journal_failed",
+    *OF_CLIENTS,
+}
 OF_A_FOLDER = {
     "data_bytes",
     "snapshot_bytes",
@@ -69,7 +77,7 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
     never = CompactionRule(2**63, 0)
     compactor = Compactor(journal, clock, never, Retention(2**62, 2**62), space, build)
     others = endpoints(engine)[:-1]
-    upkeep = UpkeepEndpoints(engine, Events(clock), clock, compactor)
+    upkeep = UpkeepEndpoints(engine, Events(clock), clock, compactor, lambda: LOAD)
     kept = Kept(Calls(engine, Router(*others, upkeep)), clock)
     yield kept
     await compactor.close()
@@ -118,6 +126,7 @@ async def test_the_store_s_figures(calls: Calls) -> None:
         "sessions": 1,
         "parked_queries": 1,
         "journal_failed": 0,
+        **OF_CLIENTS,
     }
     assert isinstance(parked, Waiting)
     parked.parked.cancel()
@@ -239,6 +248,7 @@ async def test_prometheus(kept: Kept) -> None:
         assert family.type == ("counter" if name in TOTALS else "gauge")
         assert family.documentation
     assert b"\nkvstore_keys 1.0\n" in response.body
+    assert {name: found[f"kvstore_{name}"].samples[0].value for name in OF_CLIENTS} == OF_CLIENTS
     assert b"\nkvstore_compactions_total 1.0\n" in response.body
     assert found["process_resident_memory_bytes"].samples[0].value > 1024 * 1024
 

@@ -88,13 +88,18 @@ async def test_too_many_in_all(pairs: list[Pair], caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["no connection with 192.0.2.9: there are 3, see --connections-max"]
 
 
-async def test_clients_of_a_unix_socket(pairs: list[Pair]) -> None:
-    """They have no addresses: only the number of all is bounded."""
+async def test_clients_of_a_unix_socket(
+    pairs: list[Pair], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They have no addresses: only the number of all is bounded, and the log says what they are."""
     door = Door(3, 1)
     for one in pairs[:4]:
         one.admitted = door.admit(one.accepted, "", tells=True)
     let_in = [one.admitted for one in pairs[:4]]
     assert [one is not None for one in let_in] == [True, True, True, False]
+    assert caplog.messages == [
+        "no connection with a unix socket: there are 3, see --connections-max"
+    ]
 
 
 async def test_a_client_that_has_gone(pairs: list[Pair]) -> None:

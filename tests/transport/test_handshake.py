@@ -361,6 +361,24 @@ async def test_a_flood_is_few_lines(listen: Listen, caplog: pytest.LogCaptureFix
     await until_under_way(server, 0)
 
 
+@pytest.mark.parametrize(
+    ("peer", "shown"),
+    [
+        (("192.0.2.1", 4000), "192.0.2.1:4000"),
+        (("2001:db8::1", 4000, 0, 0), "[2001:db8::1]:4000"),
+        ("", "a unix socket"),
+        (None, "a client that has left"),
+    ],
+)
+async def test_who_it_was(
+    listen: Listen, peer: object, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log names the client, also one that has no address."""
+    server = await listen()
+    server.handshakes.refused(peer, "why")
+    assert caplog.messages == [f"no TLS connection with {shown}: why"]
+
+
 async def test_new_files_are_for_new_handshakes(
     listen: Listen, authority: Authority, tmp_path: Path
 ) -> None:

@@ -9,9 +9,10 @@ from certificates import Authority
 from kvstore.errors import TlsUnusable
 from kvstore.listening import Address, TcpAddress, UnixAddress, open_listeners
 from kvstore.transport.credentials import TlsFiles
+from kvstore.transport.door import Door
 from kvstore.transport.serving import Serving
 
-from .conftest import Echo
+from .conftest import Echo, until
 
 
 def addresses(tmp_path: Path) -> list[Address]:
@@ -52,6 +53,27 @@ async def test_all_kinds_together(tmp_path: Path, authority: Authority) -> None:
     assert not (tmp_path / "s").exists()
 
 
+async def test_what_is_open_is_counted(tmp_path: Path, authority: Authority) -> None:
+    """A connection counts from its handshake on, and a handshake until it has ended."""
+    server = authority.server()
+    listeners = open_listeners(addresses(tmp_path))
+    serving = Serving(listeners, TlsFiles(server.certificate, server.key), Door(10))
+    assert (serving.connections_count, serving.handshakes_count) == (0, 0)
+    serving.open(Echo)
+    plain, secured, _ = (one.socket.getsockname() for one in listeners)
+    reader, writer = await asyncio.open_connection(*plain)
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"HELLO"
+    _, unfinished = await asyncio.open_connection(*secured)
+    await until(lambda: serving.handshakes_count == 1)
+    assert serving.connections_count == 2
+    for one in (writer, unfinished):
+        one.close()
+        await one.wait_closed()
+    await until(lambda: (serving.connections_count, serving.handshakes_count) == (0, 0))
+    serving.close()
+
+
 async def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     """Then no socket stays open."""
     listeners = open_listeners(addresses(tmp_path))
@@ -65,5 +87,6 @@ async def test_without_tls(tmp_path: Path) -> None:
     """There is nothing to read, and nothing to read again."""
     serving = Serving(open_listeners([TcpAddress("127.0.0.1", 0)]), None)
     assert serving.credentials is None
+    assert (serving.connections_count, serving.handshakes_count) == (0, 0)
     serving.open(Echo)
     serving.close()
