@@ -3,15 +3,16 @@
 A write fires exactly the waiters whose answer it may have changed. Consul fires every waiter of an
 absent key near the one that was written (contract B6); here a waiter costs a write nothing unless
 the write concerns it. Cost of a write: one look-up by key and one per length of prefix that is
-being waited for.
+being waited for; of a write of more keys than are waited for, one look-up for each of these.
 
 Knows nothing of state, time or tasks.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
+from collections.abc import Iterable
+from enum import IntEnum, auto
+from typing import NamedTuple, Protocol
 
 from kvstore.state.applied import Applied
 from kvstore.state.session_id import parse_session_id
@@ -19,19 +20,21 @@ from kvstore.state.session_id import parse_session_id
 __all__ = ["ALL_SESSIONS", "CATALOG", "Scope", "ScopeKind", "Waiter", "Watch"]
 
 
-class ScopeKind(Enum):
-    """The kinds of thing that can be waited for."""
+class ScopeKind(IntEnum):
+    """The kinds of thing that can be waited for.
 
-    KEY = "key"
-    TREE = "tree"
-    SESSION = "session"
-    ALL_SESSIONS = "all sessions"
+    Numbers, and a Scope is a tuple: they are hashed for every waiter and every write.
+    """
+
+    KEY = auto()
+    TREE = auto()
+    SESSION = auto()
+    ALL_SESSIONS = auto()
     # What never changes: the catalog of a server that discovers nothing.
-    CATALOG = "catalog"
+    CATALOG = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What a query reads: a key, everything under a prefix, a session by its bytes."""
 
     kind: ScopeKind
@@ -87,11 +90,10 @@ class Watch:
         if not self._waiters:
             return
         hit: dict[Waiter, None] = {}
-        for key in applied.changed_keys:
-            hit.update(self._waiters.get(Scope(ScopeKind.KEY, key), {}))
-            for length in self._prefix_lengths:
-                if length <= len(key):
-                    hit.update(self._waiters.get(Scope(ScopeKind.TREE, key[:length]), {}))
+        if len(applied.changed_keys) <= len(self._waiters):
+            self._look_for_waiters(applied.changed_keys, hit)
+        else:
+            self._look_for_keys(applied.changed_keys, hit)
         if applied.restored:
             for scope, waiters in self._waiters.items():
                 if scope.kind in (ScopeKind.SESSION, ScopeKind.ALL_SESSIONS):
@@ -103,3 +105,27 @@ class Watch:
             hit.update(self._waiters.get(Scope(ScopeKind.SESSION, owner), {}))
         for waiter in hit:
             waiter.fire()
+
+    def _look_for_waiters(self, keys: Iterable[bytes], hit: dict[Waiter, None]) -> None:
+        """Add those whom these keys concern; goes over the keys."""
+        waiters = self._waiters
+        for key in keys:
+            hit.update(waiters.get(Scope(ScopeKind.KEY, key), {}))
+            for length in self._prefix_lengths:
+                if length <= len(key):
+                    hit.update(waiters.get(Scope(ScopeKind.TREE, key[:length]), {}))
+
+    def _look_for_keys(self, keys: Iterable[bytes], hit: dict[Waiter, None]) -> None:
+        """Add those whom these keys concern; goes over what is waited for."""
+        ordered = sorted(keys)
+        for scope, waiters in self._waiters.items():
+            at = bisect_left(ordered, scope.name)
+            if at == len(ordered):
+                continue
+            found = ordered[at]
+            if scope.kind is ScopeKind.KEY:
+                is_hit = found == scope.name
+            else:
+                is_hit = scope.kind is ScopeKind.TREE and found.startswith(scope.name)
+            if is_hit:
+                hit.update(waiters)

@@ -7,7 +7,7 @@ the next only when the last has returned; at the end, `close`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from kvstore.state.command import Command
 from kvstore.state.image import Image
@@ -20,15 +20,15 @@ BATCH_COMMANDS_MAX = 1024
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Record:
-    """One command as the journal keeps it."""
+    """One command as the journal keeps it; why its fields are `Final` is in `state/entry.py`."""
 
     # 1 for the first command of a store, then one more each.
-    index: int
+    index: Final[int]
     # Time of day of its batch, in milliseconds since 1970; for people, the state never sees it.
-    written_ms: int
-    command: Command
+    written_ms: Final[int]
+    command: Final[Command]
 
 
 class Journal(Protocol):

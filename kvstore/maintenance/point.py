@@ -18,10 +18,9 @@ from kvstore.journal.frame import (
     FileKind,
     Frame,
     decode_file_header,
-    scan_frames,
 )
 from kvstore.journal.listing import Listing, segment_name, snapshot_name
-from kvstore.journal.reader import read_listing
+from kvstore.journal.reader import read_listing, settled_frames
 from kvstore.maintenance.rebuild import rebuild
 from kvstore.state.store import State
 
@@ -252,15 +251,19 @@ class _Search:
         """Yield the batches of a segment that hold records."""
         name = segment_name(first)
         path = self._files.folder / name
-        try:
-            data = self._files.read(name)
-        except OSError as error:
-            raise JournalUnreadable(path, error) from error
+
+        def read() -> bytes:
+            try:
+                return self._files.read(name)
+            except OSError as error:
+                raise JournalUnreadable(path, error) from error
+
+        data = read()
         header = decode_file_header(FileKind.SEGMENT, data)
         if isinstance(header, BadHeader):
             # That of the newest may not be written yet; any other is for the replay to tell.
             return
-        for part in scan_frames(data, header):
+        for part in settled_frames(data, header, read):
             if isinstance(part, Damage) and not self._damaged:
                 raise JournalCorrupt(path, part.offset, part.reason)
             if isinstance(part, Frame) and part.command_count:

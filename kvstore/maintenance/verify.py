@@ -22,9 +22,9 @@ from kvstore.journal.frame import (
     Frame,
     TornTail,
     decode_file_header,
-    scan_frames,
 )
 from kvstore.journal.listing import segment_name, snapshot_name
+from kvstore.journal.reader import settled_frames
 from kvstore.journal.snapshot import read_snapshot
 from kvstore.maintenance.point import file_header, require_store
 from kvstore.state.image import Image
@@ -202,7 +202,7 @@ class _Pass:
         expected, self._next = self._next, first
         if self._state is not None and self._state.last_index != first - 1:
             self._state = None
-        for part in scan_frames(data, header):
+        for part in settled_frames(data, header, lambda: self._files.read(one.name)):
             self._take(one, part, is_newest=is_newest)
         self._progress(len(data))
         if expected is not None and expected != first:

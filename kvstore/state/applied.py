@@ -1,7 +1,7 @@
 """What comes back from the state: the outcome of a write, the result of a read."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from kvstore.errors import RequestError
 from kvstore.state.command import TxnOp
@@ -12,15 +12,15 @@ __all__ = ["Applied", "OpFailure", "OpResult", "Read", "TxnOutcome"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class OpResult:
     """What an operation of a transaction has to show."""
 
     # None for an absent key that was read all the same.
-    entry: Entry | None
-    key: bytes
+    entry: Final[Entry | None]
+    key: Final[bytes]
     # Whether the client sees the value: of what it read, not of what it wrote.
-    with_value: bool
+    with_value: Final[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +47,26 @@ class TxnOutcome:
     failures: tuple[OpFailure, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Applied:
     """The outcome of one command; the same on every replay."""
 
     # The index the command took, whether or not it changed anything.
-    index: int
+    index: Final[int]
     # Whether the write was done; False is a refused check-and-set or a lock held by another.
-    done: bool = True
+    done: Final[bool] = True
     # Why the command makes no sense in this state; then `done` is False and nothing changed.
-    refusal: RequestError | None = None
+    refusal: Final[RequestError | None] = None
     # Keys that were set, deleted, locked or released.
-    changed_keys: tuple[bytes, ...] = ()
+    changed_keys: Final[tuple[bytes, ...]] = ()
     # The session this command made.
-    created: Session | None = None
+    created: Final[Session | None] = None
     # The session this command invalidated; `changed_keys` are then the keys it held.
-    destroyed: Session | None = None
+    destroyed: Final[Session | None] = None
     # Whether the whole store was restored, so that any session may be another one now.
-    restored: bool = False
+    restored: Final[bool] = False
     # What came of each operation, when the command was a transaction.
-    txn: TxnOutcome | None = None
+    txn: Final[TxnOutcome | None] = None
 
 
 @dataclass(frozen=True, slots=True)

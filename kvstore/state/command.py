@@ -8,6 +8,7 @@ opcode in `journal/codec.py`, and docs/journal-format.md.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from kvstore.state.entry import Behavior, Entry, ServiceCheck, Session
 
@@ -42,16 +43,16 @@ class CreateStore:
     store_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SetKey:
     """Write a key whatever it was; ignores locks, keeps the holder."""
 
-    key: bytes
-    value: bytes
-    flags: int
+    key: Final[bytes]
+    value: Final[bytes]
+    flags: Final[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class CasKey:
     """Write a key if its modify_index is `cas_index`; 0 means only if it is absent.
 
@@ -59,18 +60,18 @@ class CasKey:
     create: such an index can only come from data that was lost.
     """
 
-    key: bytes
-    value: bytes
-    flags: int
-    cas_index: int
-    adopt_lost: bool = False
+    key: Final[bytes]
+    value: Final[bytes]
+    flags: Final[int]
+    cas_index: Final[int]
+    adopt_lost: Final[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class DeleteKey:
     """Delete a key; no error when it is absent."""
 
-    key: bytes
+    key: Final[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +89,24 @@ class DeleteTree:
     prefix: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class LockKey:
     """Acquire a key for a session and write it."""
 
-    key: bytes
-    value: bytes
-    flags: int
-    session: str
+    key: Final[bytes]
+    value: Final[bytes]
+    flags: Final[int]
+    session: Final[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class UnlockKey:
     """Release a key that the session holds and write it."""
 
-    key: bytes
-    value: bytes
-    flags: int
-    session: str
+    key: Final[bytes]
+    value: Final[bytes]
+    flags: Final[int]
+    session: Final[str]
 
 
 @dataclass(frozen=True, slots=True)

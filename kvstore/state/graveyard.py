@@ -19,13 +19,12 @@ index from lost data: bounded by count, and the index never drops.
 Knows nothing of entries, sessions or time.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-
-from sortedcontainers import SortedDict
+from itertools import chain
 
 from kvstore.state.image import Tombstone
-from kvstore.state.prefix import prefix_end
+from kvstore.state.ordered import Ordered
 
 __all__ = ["TOMBSTONES_MAX", "Graveyard"]
 
@@ -41,10 +40,10 @@ class Graveyard:
         self._tombstones_max = tombstones_max
         # Index of the last delete, by name. A tree that was deleted as a whole has one tombstone,
         # named by its prefix (I7).
-        self._tombstones: SortedDict[bytes, int] = SortedDict()
+        self._tombstones: Ordered[int] = Ordered(int)
         # The same for the keys that went with a tree. Consul does not know them, so they count
         # only where there is a tombstone: see `latest`.
-        self._gone_with_tree: SortedDict[bytes, int] = SortedDict()
+        self._gone_with_tree: Ordered[int] = Ordered(int)
         # The largest index among the forgotten tombstones; 0 while none was forgotten.
         self.floor = 0
         # Burials that wait for the end of a transaction; None outside of one.
@@ -61,14 +60,17 @@ class Graveyard:
         self._tombstones[key] = index
         self._forget_if_full()
 
-    def bury_tree(self, prefix: bytes, keys: Iterable[bytes], index: int) -> None:
+    def bury_tree(self, prefix: bytes, keys: Sequence[bytes], index: int) -> None:
         """Remember that `keys`, which is all there was under `prefix`, were deleted at `index`."""
         if self._held is not None:
             self._held.append(partial(self.bury_tree, prefix, keys, index))
             return
+        if len(keys) > self._tombstones_max:
+            self._forget_up_to(index)  # too many to remember them, and all else is older
+            return
         if prefix:
             self._tombstones[prefix] = index
-        self._gone_with_tree.update((key, index) for key in keys)
+        self._gone_with_tree.update(dict.fromkeys(keys, index))
         self._forget_if_full()
 
     def latest(self, prefix: bytes) -> int:
@@ -76,10 +78,9 @@ class Graveyard:
 
         What went with a tree above the prefix counts too when the prefix has a tombstone of its
         own; Consul goes back to that tombstone's index then, and answers late (contract B9).
-        O(t) in the tombstones under the prefix.
         """
-        latest = _newest(self._tombstones, prefix)
-        return latest and max(latest, _newest(self._gone_with_tree, prefix))
+        latest = self._tombstones.newest(prefix)
+        return latest and max(latest, self._gone_with_tree.newest(prefix))
 
     def hold(self) -> None:
         """Put off all burials until `release` or `drop_held`."""
@@ -97,8 +98,8 @@ class Graveyard:
 
     def tombstones(self) -> list[Tombstone]:
         """Return all tombstones."""
-        named = [Tombstone(name, index, False) for name, index in self._tombstones.items()]
-        gone = [Tombstone(name, index, True) for name, index in self._gone_with_tree.items()]
+        named = [Tombstone(name, self._tombstones[name], False) for name in self._tombstones]
+        gone = [Tombstone(name, self._gone_with_tree[name], True) for name in self._gone_with_tree]
         return named + gone
 
     def load(self, tombstones: Iterable[Tombstone], floor: int) -> None:
@@ -114,14 +115,12 @@ class Graveyard:
         count = len(self)
         if count <= self._tombstones_max:
             return
-        ages = sorted((*self._tombstones.values(), *self._gone_with_tree.values()))
-        self.floor = ages[max(count // 2, count - self._tombstones_max) - 1]
+        ages = sorted(chain(self._tombstones.values(), self._gone_with_tree.values()))
+        self._forget_up_to(ages[max(count // 2, count - self._tombstones_max) - 1])
+
+    def _forget_up_to(self, floor: int) -> None:
+        """Forget the tombstones that are not newer."""
+        self.floor = floor
         for table in (self._tombstones, self._gone_with_tree):
-            for name in [name for name, index in table.items() if index <= self.floor]:
-                del table[name]
-
-
-def _newest(table: "SortedDict[bytes, int]", prefix: bytes) -> int:
-    under = table.irange(prefix, prefix_end(prefix), inclusive=(True, False))
-    newest: int = max((table[name] for name in under), default=0)
-    return newest
+            kept = [(name, table[name]) for name in table if table[name] > floor]
+            table.load(kept)

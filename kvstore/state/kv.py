@@ -18,7 +18,6 @@ from kvstore.state.command import (
     UnlockKey,
 )
 from kvstore.state.entry import Entry
-from kvstore.state.prefix import cut_names, prefix_end
 from kvstore.state.session_id import parse_session_id
 from kvstore.state.tables import Tables
 
@@ -29,9 +28,11 @@ __all__ = [
     "delete_tree",
     "get",
     "get_tree",
+    "key_index",
     "keys",
     "lock_key",
     "set_key",
+    "tree_index",
     "unlock_key",
 ]
 
@@ -109,12 +110,10 @@ def delete_tree(tables: Tables, index: int, command: DeleteTree) -> Applied:
 
     O(n) in the keys under the prefix.
     """
-    doomed = _under(tables, command.prefix)
+    doomed = tables.remove_tree(command.prefix, index)
     if not doomed:
         return Applied(index)
-    for entry in doomed:
-        tables.remove(entry, index)
-    keys_gone = tuple(entry.key for entry in doomed)
+    keys_gone = tuple([entry.key for entry in doomed])
     tables.graveyard.bury_tree(command.prefix, keys_gone, index)
     return Applied(index, changed_keys=keys_gone)
 
@@ -193,51 +192,48 @@ def unlock_key(tables: Tables, index: int, command: UnlockKey) -> Applied:
 
 
 def get(tables: Tables, key: bytes) -> Read[Entry | None]:
-    """Read one key; None when it is absent.
+    """Read one key; None when it is absent. Its index is `key_index`."""
+    return Read(key_index(tables, key), tables.entries.get(key))
 
-    The index is the entry's own modify_index, which libkv takes as its check-and-set index; for
-    an absent key it is that of the last write to any key (I5).
+
+def key_index(tables: Tables, key: bytes) -> int:
+    """Return the index of a read of one key.
+
+    It is the entry's own modify_index, which libkv takes as its check-and-set index; for an absent
+    key it is that of the last write to any key (I5).
     """
     entry = tables.entries.get(key)
-    if entry is None:
-        return Read(tables.kv_index, None)
-    return Read(entry.modify_index, entry)
+    return tables.kv_index if entry is None else entry.modify_index
 
 
 def get_tree(tables: Tables, prefix: bytes) -> Read[list[Entry]]:
     """Read everything under a prefix in key order; an empty list when there is nothing.
 
-    O(n) in the keys and tombstones under the prefix.
+    Its index is `tree_index`. O(n) in the keys under the prefix.
     """
-    entries = _under(tables, prefix)
-    return Read(_tree_index(tables, prefix, entries), entries)
+    return Read(tree_index(tables, prefix), tables.entries.under(prefix))
+
+
+def tree_index(tables: Tables, prefix: bytes) -> int:
+    """Return the index of a read of what is under a prefix, entries or keys (I5).
+
+    Never less than any answered for the prefix before. Much cheaper than such a read: see
+    `Ordered.newest`.
+    """
+    if not prefix:
+        return tables.kv_index
+    buried = tables.graveyard.latest(prefix)
+    newest = tables.entries.newest(prefix)
+    if not newest and not buried:
+        return tables.kv_index
+    return max(newest, buried, tables.graveyard.floor)
 
 
 def keys(tables: Tables, prefix: bytes, separator: bytes) -> Read[list[bytes]]:
     """List the keys under a prefix in order; an empty list when there are none.
 
     With a separator, a key is cut after its first separator behind the prefix and each cut name
-    listed once (G4). Keys hidden that way count for the index (I6). O(n) as `get_tree`.
+    listed once (G4). Keys hidden that way count for the index (I6), which is `tree_index`, and cost
+    nothing. O(n) in the names that are listed.
     """
-    entries = _under(tables, prefix)
-    index = _tree_index(tables, prefix, entries)
-    return Read(index, cut_names((entry.key for entry in entries), prefix, separator))
-
-
-def _under(tables: Tables, prefix: bytes) -> list[Entry]:
-    entries = tables.entries
-    if not prefix:
-        return list(entries.values())
-    names = entries.irange(prefix, prefix_end(prefix), inclusive=(True, False))
-    return [entries[name] for name in names]
-
-
-def _tree_index(tables: Tables, prefix: bytes, entries: list[Entry]) -> int:
-    """Return a prefix's index (I5): never less than any answered for it before."""
-    if not prefix:
-        return tables.kv_index
-    buried = tables.graveyard.latest(prefix)
-    if not entries and not buried:
-        return tables.kv_index
-    newest = max((entry.modify_index for entry in entries), default=0)
-    return max(newest, buried, tables.graveyard.floor)
+    return Read(tree_index(tables, prefix), tables.entries.cut_names(prefix, separator))

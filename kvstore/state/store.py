@@ -101,7 +101,10 @@ class State:
         return applied
 
     def image(self) -> Image:
-        """Return all there is, as it is now; its entries are valid until the next `apply`."""
+        """Return all there is, as it is now and whatever is applied later; O(1) in the entries.
+
+        Its entries can be taken once, on any thread.
+        """
         tables = self._tables
         facts = Facts(
             tables.store_id,
@@ -110,8 +113,8 @@ class State:
             tables.session_index,
             tables.graveyard.floor,
         )
-        sessions = list(tables.sessions.values())
-        return Image(facts, sessions, tables.graveyard.tombstones(), tables.entries.values())
+        sessions = session.list_sessions(tables).value
+        return Image(facts, sessions, tables.graveyard.tombstones(), tables.entries.frozen_values())
 
     def load(self, image: Image) -> None:
         """Become the store of an image; only a new state can, and only before its first `apply`.
@@ -121,7 +124,7 @@ class State:
         tables, facts = self._tables, image.facts
         if tables.last_index:
             raise InvariantBroken(f"an image is loaded into a store at index {tables.last_index}")
-        tables.entries.update((entry.key, entry) for entry in image.entries)
+        tables.entries.load((entry.key, entry) for entry in image.entries)
         tables.sessions.update((parse_session_id(one.id), one) for one in image.sessions)
         for entry in tables.entries.values():
             if entry.session:
@@ -136,9 +139,17 @@ class State:
         """Read one key; see `kv.get`."""
         return kv.get(self._tables, key)
 
+    def key_index(self, key: bytes) -> int:
+        """Return the index that `get` of this key has; see `kv.key_index`."""
+        return kv.key_index(self._tables, key)
+
     def get_tree(self, prefix: bytes) -> Read[list[Entry]]:
         """Read everything under a prefix; see `kv.get_tree`."""
         return kv.get_tree(self._tables, prefix)
+
+    def tree_index(self, prefix: bytes) -> int:
+        """Return the index that `get_tree` and `keys` of this prefix have; see `kv.tree_index`."""
+        return kv.tree_index(self._tables, prefix)
 
     def keys(self, prefix: bytes, separator: bytes = b"") -> Read[list[bytes]]:
         """List keys under a prefix; see `kv.keys`."""
@@ -164,7 +175,9 @@ class State:
         """Verify every invariant of the tables; O(n). Raises InvariantBroken naming the first."""
         tables = self._tables
         held: dict[bytes, set[bytes]] = {}
-        for key, entry in tables.entries.items():
+        tables.entries.check()
+        for key in tables.entries:
+            entry = tables.entries[key]
             _require(entry.key == key, f"entry under {key!r} is named {entry.key!r}")
             _require(
                 0 < entry.create_index <= entry.modify_index <= tables.kv_index,

@@ -2,16 +2,19 @@
 
 Invariants (`State.check` verifies them):
 - `entries[k].key == k`; `sessions[b].id` parses to `b`;
+- `entries` is what `ordered.py` says;
 - `held` names exactly the keys whose entry has a session, under that session's bytes;
 - no stored index is larger than `last_index`.
 """
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from sortedcontainers import SortedDict
 
 from kvstore.state.entry import Entry, Session
 from kvstore.state.graveyard import Graveyard
+from kvstore.state.ordered import Ordered
 from kvstore.state.session_id import parse_session_id
 
 __all__ = ["Tables"]
@@ -26,12 +29,16 @@ class _Undo:
     changes: list[tuple[bytes, Entry | None]] = field(default_factory=list)
 
 
+def _no_entries() -> Ordered[Entry]:
+    return Ordered(attrgetter("modify_index"))
+
+
 @dataclass(slots=True)
 class Tables:
     """Everything a store holds; only the modules of commands change it."""
 
     # By key, in the order of its bytes.
-    entries: SortedDict[bytes, Entry] = field(default_factory=SortedDict)
+    entries: Ordered[Entry] = field(default_factory=_no_entries)
     # By the bytes of the id.
     sessions: SortedDict[bytes, Session] = field(default_factory=SortedDict)
     # The keys each session holds, by the bytes of its id; no empty sets.
@@ -67,6 +74,20 @@ class Tables:
             self._drop_hold(entry)
         del self.entries[entry.key]
         self.kv_index = index
+
+    def remove_tree(self, prefix: bytes, index: int) -> list[Entry]:
+        """Take out all entries under a prefix and return them; leaves no tombstones."""
+        doomed = self.entries.under(prefix)
+        if not doomed:
+            return doomed
+        if self._undo is not None:
+            self._undo.changes += [(entry.key, entry) for entry in doomed]
+        for entry in doomed:
+            if entry.session:
+                self._drop_hold(entry)
+        self.entries.remove_under(prefix)
+        self.kv_index = index
+        return doomed
 
     def begin(self) -> None:
         """Begin a transaction of entries: what follows is kept by `commit`, undone by `roll_back`.

@@ -61,11 +61,12 @@ def run_txn(tables: Tables, index: int, command: Txn) -> Applied:
             _read(tables, position, op, results, failures)
             continue
         applied = write(tables, index, op)
-        changed.update(dict.fromkeys(applied.changed_keys))
+        for key in applied.changed_keys:
+            changed[key] = None
         if not applied.done:
             failures.append(OpFailure(position, op, refusal=applied.refusal))
         elif isinstance(op, _LEAVING):
-            results.append(OpResult(tables.entries[op.key], op.key, with_value=False))
+            results.append(OpResult(tables.entries.get(op.key), op.key, with_value=False))
     if failures:
         tables.roll_back()
         return Applied(index, done=False, txn=TxnOutcome(failures=tuple(failures)))
@@ -90,7 +91,7 @@ def _read(
         failures.append(OpFailure(position, op))
         return
     if isinstance(op, GetTree):
-        found = kv.get_tree(tables, op.prefix).value
+        found = tables.entries.under(op.prefix)
         results += [OpResult(entry, entry.key, with_value=True) for entry in found]
         return
     assert isinstance(op, READING_OPS)  # the writes have a table of their own

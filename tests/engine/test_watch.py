@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvstore.engine.watch import ALL_SESSIONS, CATALOG, Scope, Watch
+from kvstore.engine.watch import ALL_SESSIONS, CATALOG, Scope, ScopeKind, Watch
 from kvstore.state.applied import Applied
 from kvstore.state.entry import Session
 
@@ -208,3 +208,20 @@ def test_whoever_fires_is_whoever_is_concerned(
     for number, (_, waiter, is_tree, name) in enumerate(waiters):
         concerned = any(key.startswith(name) if is_tree else key == name for key in changed)
         assert waiter.count == (concerned and number not in gone)
+
+
+NAMES = st.binary(max_size=4).map(lambda name: bytes(byte % 3 + 97 for byte in name))
+
+
+@given(
+    scopes=st.lists(st.builds(Scope, st.sampled_from([ScopeKind.KEY, ScopeKind.TREE]), NAMES)),
+    keys=st.sets(NAMES, min_size=1),
+)
+def test_it_does_not_matter_how_many_keys_change(scopes: list[Scope], keys: set[bytes]) -> None:
+    """Those whom a write of many keys concerns are those of the writes of one each."""
+    watch, waiters = Watch(), [Counted() for _ in scopes]
+    for scope, waiter in zip(scopes, waiters, strict=True):
+        watch.add(scope, waiter)
+    watch.notify(Applied(1, changed_keys=tuple(keys)))
+    for scope, waiter in zip(scopes, waiters, strict=True):
+        assert waiter.count == max(fired(scope, Applied(1, changed_keys=(key,))) for key in keys)

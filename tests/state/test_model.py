@@ -91,7 +91,12 @@ def ask(source: State | ForgetfulTwin) -> Answers:
     """Ask every query about keys."""
     answers: Answers = {("get", key): source.get(key) for key in KEYS}
     answers |= {("get_tree", prefix): source.get_tree(prefix) for prefix in PREFIXES}
-    return answers | {("keys", *listing): source.keys(*listing) for listing in LISTINGS}
+    answers |= {("keys", *listing): source.keys(*listing) for listing in LISTINGS}
+    for (_, name, *_), read in answers.items():
+        assert isinstance(name, bytes)
+        by_itself = source.tree_index if isinstance(read.value, list) else source.key_index
+        assert by_itself(name) == read.index
+    return answers
 
 
 def ask_sessions(state: State) -> Answers:

@@ -111,7 +111,7 @@ def test_stores_share_nothing() -> None:
 def whole(tables: Tables) -> tuple[object, ...]:
     """Return all that a transaction may change."""
     held = {owner: set(keys) for owner, keys in tables.held.items()}
-    return dict(tables.entries), held, tables.kv_index, tables.graveyard.tombstones()
+    return list(tables.entries.values()), held, tables.kv_index, tables.graveyard.tombstones()
 
 
 def test_roll_back_brings_back_what_was_there() -> None:

@@ -70,6 +70,14 @@ class ForgetfulTwin:
         """Read one key."""
         return kv.get(self._tables, key)
 
+    def key_index(self, key: bytes) -> int:
+        """Return the index of one key."""
+        return kv.key_index(self._tables, key)
+
+    def tree_index(self, prefix: bytes) -> int:
+        """Return the index of a prefix."""
+        return kv.tree_index(self._tables, prefix)
+
     def get_tree(self, prefix: bytes) -> Read[list[Entry]]:
         """Read everything under a prefix."""
         return kv.get_tree(self._tables, prefix)
