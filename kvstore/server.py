@@ -3,20 +3,21 @@
 The only module that knows every floor.
 """
 
-import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kvstore import __version__
-from kvstore.access.files import TokenSource
 from kvstore.api.absent import AbsentEndpoints
 from kvstore.api.acl import ACLEndpoints
 from kvstore.api.agent import AgentEndpoints
 from kvstore.api.catalog import CatalogEndpoints
 from kvstore.api.cluster import ClusterEndpoints
 from kvstore.api.event import EventEndpoints
+from kvstore.api.fast import FastLane
 from kvstore.api.health import HealthEndpoints
 from kvstore.api.identity import Identity
 from kvstore.api.kv import KVEndpoints
@@ -30,22 +31,26 @@ from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
 from kvstore.api.txn import TxnEndpoints
 from kvstore.api.unchanging import Unchanging
-from kvstore.api.upkeep import UpkeepEndpoints
+from kvstore.api.upkeep import Load, UpkeepEndpoints
 from kvstore.clock import Clock, SystemClock
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
 from kvstore.engine.events import Events
 from kvstore.errors import JournalUnwritable, KVStoreError
 from kvstore.journal.disk import FolderDisk
-from kvstore.journal.file import FileJournal
+from kvstore.journal.file import ROOM_BYTES, FileJournal
 from kvstore.journal.journal import Journal
 from kvstore.journal.memory import MemoryJournal
 from kvstore.listening import Listener, TcpAddress, reachable_host
 from kvstore.maintenance.compactor import Compactor, build_in_process
+from kvstore.process import loading, settle_memory
 from kvstore.settings import Settings
 from kvstore.transport.credentials import Credentials
 from kvstore.transport.door import Door, connections_within
 from kvstore.transport.serving import Serving
+
+if TYPE_CHECKING:
+    from kvstore.access.files import TokenSource
 
 __all__ = ["Server"]
 
@@ -57,20 +62,6 @@ Replayed = Callable[[int, int, int], None]
 # How long requests under way may take to end when the server stops: those that wait have been
 # answered, so it is the ones whose body does not come. Docker kills after 10 s, we are done before.
 _DRAIN_S = 3.0
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Read a journal without looking for cycles: there are none, and millions of values to search.
-
-    What was read is not searched later either.
-    """
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
 
 
 class Server:
@@ -89,6 +80,7 @@ class Server:
         self._engine: Engine | None = None
         self._compactor: Compactor | None = None
         self._lane: Lane | None = None
+        self._fast_lane: FastLane | None = None
 
     @property
     def host(self) -> str:
@@ -117,14 +109,16 @@ class Server:
         door = Door(connections_within(settings.connections_max), settings.client_connections_max)
         self._serving = Serving(self._listeners, settings.tls, door)
         try:
-            if self._settings.tokens is not None:
-                self._tokens = TokenSource(self._settings.tokens)
+            if settings.tokens is not None:
+                self._tokens = _token_source(settings.tokens)
             self._engine = await self._start_engine(replayed)
         except BaseException:
             self._serving.close()
             raise
         self._lane = Lane(self._router(self._engine), settings.limits, self._clock)
-        self._serving.open(self._lane)
+        self._fast_lane = FastLane(self._lane)
+        settle_memory()
+        self._serving.open(self._fast_lane)
 
     def reload(self) -> None:
         """Read certificates and tokens again, for new connections and new requests.
@@ -136,7 +130,7 @@ class Server:
         self._reload()
 
     @property
-    def _sources(self) -> list[Credentials | TokenSource]:
+    def _sources(self) -> "list[Credentials | TokenSource]":
         """What can be read again."""
         assert self._serving is not None
         both = (self._serving.credentials, self._tokens)
@@ -169,7 +163,7 @@ class Server:
         )
         engine = Engine(journal, clock, rules)
         try:
-            with _without_collector():
+            with loading():
                 if isinstance(journal, FileJournal):
                     await engine.start(lambda count: replayed(count, *journal.replay_progress()))
                     self._compactor = self._open_compactor(journal, clock)
@@ -194,7 +188,7 @@ class Server:
         if settings.data_dir is None:
             return MemoryJournal(keep=False)
         disk = FolderDisk(settings.data_dir)
-        return FileJournal(disk, sync=settings.sync, space=settings.space)
+        return FileJournal(disk, sync=settings.sync, room_bytes=ROOM_BYTES, space=settings.space)
 
     def _open_compactor(self, journal: FileJournal, clock: Clock) -> Compactor:
         settings = self._settings
@@ -236,9 +230,20 @@ class Server:
             ACLEndpoints(),
             AbsentEndpoints(),
             SnapshotEndpoints(engine, settings.datacenter, clock),
-            UpkeepEndpoints(engine, self._events, clock, self._compactor),
+            UpkeepEndpoints(engine, self._events, clock, self._compactor, self._load),
             TxnEndpoints(engine, settings.datacenter),
             tokens=self._tokens,
+        )
+
+    def _load(self) -> Load:
+        """Return what clients take at the moment."""
+        assert self._serving is not None
+        assert self._lane is not None
+        return Load(
+            self._serving.connections_count,
+            self._serving.handshakes_count,
+            self._lane.received_bytes,
+            self._lane.unread_bytes,
         )
 
     async def wait_failed(self) -> None:
@@ -252,15 +257,15 @@ class Server:
         Raises JournalUnwritable when the journal failed, now or before.
         """
         assert self._engine is not None
-        assert self._lane is not None
+        assert self._fast_lane is not None
         assert self._serving is not None
         began = time.monotonic()
         self._serving.close()
-        self._lane.drain()
+        self._fast_lane.drain()
         parked = self._engine.parked_count + self._events.parked_count
         self._engine.release_parked()
         self._events.close()
-        await self._lane.shutdown(_DRAIN_S)
+        await self._fast_lane.shutdown(_DRAIN_S)
         if self._compactor is not None:
             await self._compactor.close()
         try:
@@ -275,3 +280,9 @@ class Server:
                 parked,
                 time.monotonic() - began,
             )
+
+
+def _token_source(path: Path) -> "TokenSource":
+    from kvstore.access.files import TokenSource  # noqa: PLC0415 - most servers have no tokens
+
+    return TokenSource(path)

@@ -11,48 +11,33 @@ pyproject.toml holds aiohttp to one minor version.
 import asyncio
 import itertools
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http import HTTPMethod
+from dataclasses import replace
 from typing import Any
 
-from aiohttp import StreamReader, web
-from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_protocol import _ErrInfo
-
+from kvstore.api import web
 from kvstore.api.exchange import Answer, Response
-from kvstore.api.limits import Limits, Patience, Received
-from kvstore.api.outgoing import (
-    BAD_REQUEST,
-    HEAD_TOO_LARGE,
-    NO_HOST,
-    TLS_ON_PLAIN_PORT,
-    TWO_HOSTS,
-    encode,
-    last_words,
-)
+from kvstore.api.limits import Patience, Terms, reading_patience
+from kvstore.api.outgoing import HEAD_TOO_LARGE, last_words
 from kvstore.api.responses import plain, text
-from kvstore.api.router import BAD_REQUEST as BAD_REQUEST_ANSWER
-from kvstore.clock import Clock
+from kvstore.api.unparsed import (
+    FIRST_LINE_BYTES_MAX,
+    HeadRefused,
+    encode_last,
+    escape_target,
+    unparsed,
+)
+from kvstore.api.web import (
+    EMPTY_PAYLOAD,
+    ErrInfo,
+    RawRequestMessage,
+    StreamReader,
+)
 
-__all__ = ["BodyRefused", "Connection", "Terms"]
+__all__ = ["BodyRefused", "Connection"]
 
 log = logging.getLogger(__name__)
-
-# A request line whose target may hold bytes that clients should have escaped. The parser refuses
-# them; Go's does not, and neither curl nor a person types %C3%A9 for é.
-_RAW_TARGET = re.compile(rb"\A[A-Z]+ /[^ \r\n]*(?= HTTP/1\.[01]\r\n)")
-# How much of what came last is kept for a request that turns out to have a strange method.
-_FIRST_LINE_BYTES_MAX = 4096
-# How much is read at once: as much as asyncio does.
-_BUFFER_BYTES = 256 * 1024
-# A request line whose method the parser does not know; what the rest may be made of, the parser
-# has not looked at. Source: RFC 9110, 5.6.2, for the method.
-_STRANGE_METHOD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) HTTP/1\.[01]\r\n")
 
 # A request that came alone, is no larger and has no more headers is not counted: it takes less
 # than the rest of its connection does.
@@ -77,31 +62,12 @@ _NO_MORE = "the client sends no more"
 _BAD_BODY = plain(400, "400 Bad Request", close=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the connections of one lane have in common."""
-
-    limits: Limits
-    clock: Clock
-    received: Received
-    # What the system's bytes are read into, see `Connection.get_buffer`.
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BUFFER_BYTES)))
-
-
 class BodyRefused(web.RequestPayloadError):
     """Raised to whoever reads a body that is not taken any further; `response` says why."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.body)
         self.response = response
-
-
-class _HeadRefused(HttpProcessingError):
-    """Stands in the place of a request whose head is not taken any further."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__(message="refused")
-        self.answer = answer
 
 
 class Connection(web.RequestHandler, asyncio.BufferedProtocol):
@@ -137,7 +103,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._max_msg_queue_size -= 1
         self._route = route
         self._terms = terms
-        # The beginning of what came last, for `_strange_method`.
+        # The beginning of what came last, for `unparsed`.
         self._received = b""
         # The body of the newest request.
         self._payload: StreamReader = EMPTY_PAYLOAD
@@ -190,10 +156,10 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         """Take bytes off the wire."""
         if self._deaf or self._close or self._force_close:
             return
-        if not data.isascii() and self._is_idle:
-            data = _RAW_TARGET.sub(_escape_target, data, count=1)
+        if not data.isascii() and (self._is_idle or not self._request_count):
+            data = escape_target(data)
         if data:
-            self._received = data[:_FIRST_LINE_BYTES_MAX]
+            self._received = data[:FIRST_LINE_BYTES_MAX]
         count, within_body = self._request_count, not self._payload.is_eof()
         taken_up = within_body and not self._messages
         super().data_received(data)
@@ -228,7 +194,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
 
         But a query that is parked is given up: a client that is gone looks the same from here.
         """
-        if self._is_idle or self.parked:
+        if self._is_idle or self.parked or not self._request_count:
             return False
         self.half_closed = True
         self._stop_discarding()
@@ -246,6 +212,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         self._end_of_head()
         self._give_back(self._counted_bytes)
         super().connection_lost(exc)
+        self._payload = EMPTY_PAYLOAD  # what is left of it need not wait for the collector
 
     def settle(self, body: StreamReader) -> None:
         """Count no more what a request took that is answered now; `body` is its own."""
@@ -289,17 +256,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         if transport is None or not self._paused:
             await super()._drain_helper()
             return
-        limits, unsent_bytes = self._terms.limits, transport.get_write_buffer_size()
-
-        def allowed_s() -> float:
-            taken_bytes = unsent_bytes - transport.get_write_buffer_size()
-            return limits.answer_s + taken_bytes / limits.rate_bytes
-
-        def cut_off() -> None:
-            log.info("a client was cut off: it did not read its answer")
-            transport.abort()
-
-        patience = Patience(self._terms.clock, allowed_s, cut_off)
+        patience = reading_patience(self._terms.clock, self._terms.limits, transport)
         try:
             await super()._drain_helper()
         finally:
@@ -316,7 +273,7 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         if self._head_bytes > limits.head_bytes:
             self._refuse_head(HEAD_TOO_LARGE)
         elif not self._count(size_bytes):
-            self._refuse_head(_encode_last(_CROWDED))
+            self._refuse_head(encode_last(_CROWDED))
 
     def _take_of_body(self, size_bytes: int) -> None:
         """Count a piece of a body; the end of a request that was the last is the end of all."""
@@ -347,12 +304,12 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             self._last = True
             self._deaf = payload.is_eof()
         newest = itertools.islice(reversed(self._messages), count)
-        headers = sum(len(one.raw_headers) for one, _ in newest if not isinstance(one, _ErrInfo))
+        headers = sum(len(one.raw_headers) for one, _ in newest if not isinstance(one, ErrInfo))
         if self._count(size_bytes + headers * _HEADER_COST_BYTES):
             return
         if payload.is_eof():
             self._messages.pop()
-            self._refuse_head(_encode_last(_CROWDED))
+            self._refuse_head(encode_last(_CROWDED))
         else:
             self._refuse_body(_CROWDED)
 
@@ -375,13 +332,13 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
             self._head_patience = None
 
     def _head_late(self) -> None:
-        self._refuse_head(_encode_last(_HEAD_LATE))
+        self._refuse_head(encode_last(_HEAD_LATE))
 
     def _refuse_head(self, answer: bytes) -> None:
         """Answer what has come of a head, after what came before it, and take no more."""
         self._deaf = True
         self._end_of_head()
-        self._messages.append((_ErrInfo(400, _HeadRefused(answer), ""), EMPTY_PAYLOAD))
+        self._messages.append((ErrInfo(400, HeadRefused(answer), ""), EMPTY_PAYLOAD))
         if self._is_idle:
             assert self._waiter is not None
             self._waiter.set_result(None)
@@ -408,44 +365,4 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no request, or a bug; the connection ends."""
-        if isinstance(exc, _HeadRefused):
-            return last_words(exc.answer)
-        if isinstance(exc, LineTooLong):
-            return last_words(HEAD_TOO_LARGE)
-        if message is not None and "'Host'" in message:
-            return last_words(NO_HOST if "Missing" in message else TWO_HOSTS)
-        if isinstance(exc, BadHttpMethod):
-            if self._received.startswith(b"\x16\x03"):
-                return last_words(TLS_ON_PLAIN_PORT)
-            answer = self._strange_method()
-        elif status < 500:
-            answer = None
-        else:
-            log.error("a bug: a request ended with an error", exc_info=exc)
-            answer = text(500, "internal error")
-        return last_words(BAD_REQUEST if answer is None else _encode_last(answer))
-
-    def _strange_method(self) -> Response | None:
-        """Answer a method that the parser does not know as one that is not allowed (H1).
-
-        None when there is no such request line, but for instance a sound request that came
-        together with what cannot be parsed: that is not to be done now.
-        """
-        line = _STRANGE_METHOD.match(self._received)
-        if line is None:
-            return None
-        method, target = (part.decode("utf-8", "surrogateescape") for part in line.groups())
-        if method in HTTPMethod.__members__:
-            return None
-        answer = self._route(method, target)
-        if not isinstance(answer, Response) or answer is BAD_REQUEST_ANSWER:
-            return None
-        return answer
-
-
-def _escape_target(line: re.Match[bytes]) -> bytes:
-    return b"".join(b"%%%02X" % byte if byte >= 0x80 else b"%c" % byte for byte in line[0])
-
-
-def _encode_last(response: Response) -> bytes:
-    return encode(replace(response, close=True), is_head=False, is_old=False, keep_alive=False)
+        return last_words(unparsed(exc, status, message, self._received, self._route))

@@ -6,7 +6,7 @@ ignored (H31). A number keeps its digits, so that whoever wants it decides what 
 
 import json
 import re
-from binascii import a2b_base64
+from binascii import Error, a2b_base64, b2a_base64
 from typing import Any
 
 from kvstore.errors import InvalidRequest
@@ -98,7 +98,7 @@ def text_of(value: Any, place: str, wanted: str = "string") -> str:
     """Return a text that UTF-8 can spell. Raises InvalidRequest."""
     if not isinstance(value, str) or isinstance(value, Number):
         raise wrong_type(value, place, wanted)
-    return _LONE_SURROGATE.sub("\ufffd", value)
+    return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
 
 
 def uint_of(value: Any, place: str, bits: int) -> int:
@@ -118,10 +118,25 @@ def bytes_of(value: Any, place: str) -> bytes:
     if isinstance(value, list) and not isinstance(value, Members):
         return bytes(0 if one is None else uint_of(one, place, 8) for one in value)
     text = text_of(value, place, "[]uint8").encode()
+    decoded = _plain_base64(text)
+    if decoded is not None:
+        return decoded
     clean = text.replace(b"\n", b"").replace(b"\r", b"")
     if _BASE64.fullmatch(clean) is None:
         raise InvalidRequest(f"illegal base64 data at input byte {_illegal_at(text)}")
     return a2b_base64(clean)
+
+
+def _plain_base64(text: bytes) -> bytes | None:
+    """Return the bytes that are spelled like this and no other way; None if there are none.
+
+    It takes a third of the time of looking at the text, which most values need not.
+    """
+    try:
+        decoded = a2b_base64(text)
+    except Error:
+        return None
+    return decoded if b2a_base64(decoded, newline=False) == text else None
 
 
 def _illegal_at(text: bytes) -> int:

@@ -6,7 +6,6 @@ The order of checks is Consul's and can be seen by clients: G6 for reads, P6 and
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from kvstore.access.grants import Grants
 from kvstore.api.exchange import (
@@ -21,10 +20,18 @@ from kvstore.api.exchange import (
 from kvstore.api.gotext import parse_uint64
 from kvstore.api.params import check_datacenter, check_namespace, parse_read
 from kvstore.api.permission import grants_of, require
-from kvstore.api.query import Query, ReadOptions
+from kvstore.api.query import Query
 from kvstore.api.refusals import refusal
 from kvstore.api.render import render_entries, render_keys
-from kvstore.api.responses import index_headers, json_response, not_found, raw_value, text
+from kvstore.api.renderings import RenderedEntries, Renderings
+from kvstore.api.responses import (
+    index_headers,
+    json_response,
+    not_found,
+    raw_value,
+    text,
+    too_large,
+)
 from kvstore.api.target import KV_PREFIX, parse_target
 from kvstore.engine.blocking import Parked
 from kvstore.engine.engine import Engine
@@ -43,20 +50,21 @@ from kvstore.state.command import (
 )
 from kvstore.state.entry import Entry
 from kvstore.state.prefix import cut_names
-from kvstore.state.store import State
 
 __all__ = ["VALUE_BYTES_MAX", "KVEndpoints"]
-
-T = TypeVar("T")
 
 # 512 KiB: Consul's kv_max_value_size default. A Docker engine that lost its store relies on it: it
 # ends the loop in which `network create` writes an ever larger record.
 VALUE_BYTES_MAX = 512 * 1024
 
+# Prefixes whose index is remembered: as many as there are networks.
+_TREE_INDEXES_MAX = 1024
+
 _TRUE = json_response(Query(()), b"true")
 _FALSE = json_response(Query(()), b"false")
 _MISSING_KEY = text(400, "Missing key name")
-_TOO_LARGE_HELP = "https://www.consul.io/docs/agent/options.html#kv_max_value_size."
+_HELP = " See https://www.consul.io/docs/agent/options.html#kv_max_value_size."
+_too_large = partial(too_large, max_bytes=VALUE_BYTES_MAX, advice=_HELP)
 
 
 class KVEndpoints:
@@ -66,6 +74,10 @@ class KVEndpoints:
         self._engine = engine
         self._datacenter = datacenter
         self._adopt_lost_cas = adopt_lost_cas
+        self._renderings = Renderings()
+        self._rendered_entries = RenderedEntries()
+        # By prefix: the last index of the store when it was asked, and the prefix's own.
+        self._tree_indexes: dict[bytes, tuple[int, int]] = {}
 
     def routes(self) -> Routes:
         """Return the one route, whose methods these are."""
@@ -75,38 +87,116 @@ class KVEndpoints:
         """Read a key, a tree (`recurse`) or names (`keys`, which beats `recurse`, G1)."""
         options = parse_read(request)
         query, key, state = request.query, request.rest, self._engine.state
-        wants_keys, wants_tree = "keys" in query, "recurse" in query
-        if not key and not wants_keys and not wants_tree:
+        wants_keys = "keys" in query
+        wants_list = wants_keys or "recurse" in query
+        if not key and not wants_list:
             return _MISSING_KEY
         check_namespace(request)
         check_datacenter(request, self._datacenter)
-        grants = grants_of(request)
-        tree, spelling = Scope(ScopeKind.TREE, key), _spelling(request)
-        if wants_keys or wants_tree:
+        grants, spelling = grants_of(request), _spelling(request)
+        if wants_list:
             require(grants.key_list(key), grants, "key:list", key)
-        if wants_keys:
-            separator = query.get_bytes("separator" if "separator" in query else "seperator")
-            names = partial(_readable_keys, state, grants, key, separator)
-            render_names = partial(_render_keys, query, key, spelling)
-            return self._read(names, tree, options, render_names)
-        if wants_tree:
-            entries = partial(_readable_tree, state, grants, key)
-            return self._read(entries, tree, options, partial(_render_tree, query, spelling))
-        require(grants.key_read(key), grants, "key:read", key)
-        one = Scope(ScopeKind.KEY, key)
-        return self._read(
-            lambda: state.get(key), one, options, partial(_render_one, query, spelling)
+            respond = partial(self._names if wants_keys else self._tree, request, grants, spelling)
+        else:
+            require(grants.key_read(key), grants, "key:read", key)
+            respond = partial(self._one, query, key, spelling)
+        if not options.min_index:
+            return respond()
+        kind = ScopeKind.TREE if wants_list else ScopeKind.KEY
+        index_of: Callable[[bytes], int] = self._tree_index if wants_list else state.key_index
+        # What there is to read is looked up when it is answered: a write may wake thousands.
+        read = self._engine.read(
+            lambda: Read(index_of(key), None), Scope(kind, key), options.min_index, options.wait_s
         )
+        if isinstance(read, Parked):
+            return Waiting(read, lambda found: respond(found.index))
+        return respond()
 
-    def _read(
+    def _one(
+        self, query: Query, key: bytes, spelling: "_Spelling | None", index: int | None = None
+    ) -> Response:
+        """Answer what a key has; `index` is the one to show, by default its own."""
+        state = self._engine.state
+        now, name = state.key_index(key), (key, query.form)
+        keeps = spelling is None and index in (None, now)
+        if keeps:
+            kept = self._renderings.get(name, now)
+            if kept is not None:
+                return kept
+        entry = state.get(key).value
+        headers = index_headers(now if index is None else index)
+        if entry is None:
+            return not_found(headers)
+        if "raw" in query:
+            response = raw_value(entry.value, headers)
+        else:
+            body = render_entries([_respelled(entry, spelling)])
+            response = json_response(query, body, headers)
+        return self._renderings.keep(name, now, response) if keeps else response
+
+    def _tree(
         self,
-        query: Callable[[], Read[T]],
-        scope: Scope,
-        options: ReadOptions,
-        render: Callable[[Read[T]], Response],
-    ) -> Answer:
-        read = self._engine.read(query, scope, options.min_index, options.wait_s)
-        return Waiting(read, render) if isinstance(read, Parked) else render(read)
+        request: Request,
+        grants: Grants,
+        spelling: "_Spelling | None",
+        index: int | None = None,
+    ) -> Response:
+        """Answer what is under a prefix, as far as it may be read; the index counts all (A4)."""
+        query, prefix, state = request.query, request.rest, self._engine.state
+        sees_all = grants.tree_read(prefix)
+        now, name = self._tree_index(prefix), (prefix, query.form)
+        keeps = sees_all and spelling is None and index in (None, now)
+        if keeps:
+            kept = self._renderings.get(name, now)
+            if kept is not None:
+                return kept
+        entries = state.get_tree(prefix).value
+        if not sees_all:
+            entries = [entry for entry in entries if grants.key_read(entry.key)]
+        headers = index_headers(now if index is None else index)
+        if not entries:
+            return not_found(headers)
+        if spelling is None:
+            body = self._rendered_entries.render(entries)
+        else:
+            body = render_entries(_respelled(entry, spelling) for entry in entries)
+        response = json_response(query, body, headers)
+        return self._renderings.keep(name, now, response) if keeps else response
+
+    def _tree_index(self, prefix: bytes) -> int:
+        """Return the index of what is under a prefix; all who wait for it ask at each write."""
+        now = self._engine.state.last_index
+        known = self._tree_indexes.get(prefix)
+        if known is not None and known[0] == now:
+            return known[1]
+        if len(self._tree_indexes) >= _TREE_INDEXES_MAX:
+            self._tree_indexes.clear()
+        index = self._engine.state.tree_index(prefix)
+        self._tree_indexes[prefix] = now, index
+        return index
+
+    def _names(
+        self,
+        request: Request,
+        grants: Grants,
+        spelling: "_Spelling | None",
+        index: int | None = None,
+    ) -> Response:
+        """Answer the keys that may be read, cut after that; the index counts all (A4)."""
+        query, prefix, state = request.query, request.rest, self._engine.state
+        separator = query.get_bytes("separator" if "separator" in query else "seperator")
+        if grants.tree_read(prefix):
+            read = state.keys(prefix, separator)
+            names = read.value
+        else:
+            read = state.keys(prefix)
+            names = cut_names(filter(grants.key_read, read.value), prefix, separator)
+        headers = index_headers(read.index if index is None else index)
+        if not names and prefix:
+            return not_found(headers)
+        if spelling is not None:
+            names = [spelling.respell(name) for name in names]
+        return json_response(query, render_keys(names), headers)
 
     def put(self, request: Request) -> Answer:
         """Write a key: plainly, by check-and-set, or as acquire or release of a lock."""
@@ -115,9 +205,9 @@ class KVEndpoints:
         query = request.query
         if not request.rest:
             return _MISSING_KEY
-        if sum(name in query for name in ("cas", "acquire", "release")) > 1:
+        if query.has_conflict:
             return _conflict(query)
-        flags = parse_uint64(query.get("flags")) if "flags" in query else 0
+        flags = query.flags
         cas_index = parse_uint64(query.get("cas")) if "cas" in query else None
 
         def write(body: bytes) -> Answer:
@@ -163,25 +253,6 @@ class KVEndpoints:
         return Writing(self._engine.submit(command), partial(_render_outcome, query))
 
 
-def _readable_keys(
-    state: State, grants: Grants, prefix: bytes, separator: bytes
-) -> Read[list[bytes]]:
-    """List the keys that may be read, cut after that; the index counts all (A4)."""
-    if grants.tree_read(prefix):
-        return state.keys(prefix, separator)
-    read = state.keys(prefix)
-    names = filter(grants.key_read, read.value)
-    return Read(read.index, cut_names(names, prefix, separator))
-
-
-def _readable_tree(state: State, grants: Grants, prefix: bytes) -> Read[list[Entry]]:
-    """Read the entries that may be read; the index counts all (A4)."""
-    read = state.get_tree(prefix)
-    if grants.tree_read(prefix):
-        return read
-    return Read(read.index, [entry for entry in read.value if grants.key_read(entry.key)])
-
-
 @dataclass(frozen=True, slots=True)
 class _Spelling:
     """How a client spells the key or prefix it asked for, when that is not how it is stored."""
@@ -212,37 +283,8 @@ def _spelling(request: Request) -> _Spelling | None:
     return _Spelling(request.rest, asked.path[len(KV_PREFIX) :])
 
 
-def _render_one(query: Query, spelling: _Spelling | None, read: Read[Entry | None]) -> Response:
-    headers = index_headers(read.index)
-    entry = read.value
-    if entry is None:
-        return not_found(headers)
-    if "raw" in query:
-        return raw_value(entry.value, headers)
-    return json_response(query, render_entries(_respelled([entry], spelling)), headers)
-
-
-def _render_tree(query: Query, spelling: _Spelling | None, read: Read[list[Entry]]) -> Response:
-    headers = index_headers(read.index)
-    if not read.value:
-        return not_found(headers)
-    return json_response(query, render_entries(_respelled(read.value, spelling)), headers)
-
-
-def _respelled(entries: list[Entry], spelling: _Spelling | None) -> list[Entry]:
-    if spelling is None:
-        return entries
-    return [replace(one, key=spelling.respell(one.key), rendered=None) for one in entries]
-
-
-def _render_keys(
-    query: Query, prefix: bytes, spelling: _Spelling | None, read: Read[list[bytes]]
-) -> Response:
-    headers = index_headers(read.index)
-    if not read.value and prefix:
-        return not_found(headers)
-    names = read.value if spelling is None else [spelling.respell(name) for name in read.value]
-    return json_response(query, render_keys(names), headers)
+def _respelled(entry: Entry, spelling: _Spelling | None) -> Entry:
+    return entry if spelling is None else replace(entry, key=spelling.respell(entry.key))
 
 
 def _render_outcome(query: Query, applied: Applied) -> Response:
@@ -255,11 +297,3 @@ def _render_outcome(query: Query, applied: Applied) -> Response:
 
 def _conflict(query: Query) -> Response:
     return text(400, f"Conflicting flags: {query.encoded()}")
-
-
-def _too_large(size_bytes: int | None) -> Response:
-    size = "" if size_bytes is None else f"({size_bytes} bytes)"
-    return text(
-        413,
-        f"Request body{size} too large, max size: {VALUE_BYTES_MAX} bytes. See {_TOO_LARGE_HELP}",
-    )

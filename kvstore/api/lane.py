@@ -10,13 +10,12 @@ import asyncio
 import logging
 import re
 from contextlib import suppress
-from dataclasses import replace
+from typing import Any
 
-from aiohttp import StreamReader, web
-from aiohttp.http import HttpVersion10, HttpVersion11
 from multidict import CIMultiDict
 
-from kvstore.api.connection import BodyRefused, Connection, Terms
+from kvstore.api import web
+from kvstore.api.connection import BodyRefused, Connection
 from kvstore.api.exchange import (
     Answer,
     NeedBody,
@@ -26,26 +25,32 @@ from kvstore.api.exchange import (
     Working,
     Writing,
 )
-from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip, compress
-from kvstore.api.limits import DEFAULT_LIMITS, Answers, Limits, Received
+from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip
+from kvstore.api.limits import DEFAULT_LIMITS, Limits, Terms
 from kvstore.api.outgoing import (
     BAD_HOST,
     BAD_REQUEST,
     LAST_CHUNK,
     chunk,
     encode,
+    encode_head,
     encode_stream,
     last_words,
     outgoing,
+    packed,
+    packed_aside,
+    send_pieces,
 )
 from kvstore.api.refusals import guarded, refusal
 from kvstore.api.responses import plain, text
 from kvstore.api.router import BAD_REQUEST as BAD_REQUEST_ANSWER
 from kvstore.api.router import Router
+from kvstore.api.web import HttpVersion10, HttpVersion11, StreamReader
 from kvstore.clock import Clock, SystemClock
 from kvstore.errors import KVStoreError
+from kvstore.state.applied import Read
 
-__all__ = ["Lane"]
+__all__ = ["LARGE_BYTES", "READ_AHEAD_BYTES", "UNREAD", "Lane"]
 
 log = logging.getLogger(__name__)
 
@@ -57,20 +62,19 @@ _HEADERS_MAX = 1024
 _IDLE_S = 3600.0
 # How long an unread body is read and dropped, so that the client sees the answer and no reset.
 _LINGER_S = 2.0
-# Bodies from here on are compressed in a thread: 256 KiB takes about 3 ms.
-_COMPRESS_ASIDE_BYTES = 256 * 1024
 # How much is read ahead of a request that is under way.
-_READ_AHEAD_BYTES = 64 * 1024
+READ_AHEAD_BYTES = 64 * 1024
 # Answers from here on are counted until the client has taken them.
-_LARGE_BYTES = 64 * 1024
+LARGE_BYTES = 64 * 1024
 # What Go takes for a length and for the name of a host, longer ones aside.
 _LENGTH_MAX = 2**63 - 1
 _HOST = re.compile(r"[!$%&'()*+,.0-9:;=A-Z\[\]_a-z~-]*")
 
 _EXPECTATION_FAILED = plain(417, close=True)
 _BAD_HOST_ANSWER = plain(400, "400 Bad Request: malformed Host header", close=True)
-_UNREAD = text(503, "too many large answers wait for clients to read them: try again")
+UNREAD = text(503, "too many large answers wait for clients to read them: try again")
 _CUT_SHORT = text(500, "unexpected EOF")
+_WAITED_FOR = (Writing, Working)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -89,29 +93,29 @@ class Lane(web.Server):
             max_line_size=_HEAD_BYTES_MAX,
             max_field_size=_HEAD_BYTES_MAX,
             max_headers=_HEADERS_MAX,
-            read_bufsize=_READ_AHEAD_BYTES,
+            read_bufsize=READ_AHEAD_BYTES,
             auto_decompress=False,
         )
-        self._router = router
-        self._terms = Terms(limits, clock or SystemClock(), Received(limits.received_bytes))
-        self._answers = Answers(limits.answers_bytes)
+        # What it shares with the fast lane.
+        self.router = router
+        self.terms = Terms(limits, clock or SystemClock())
         self._draining = False
         # The ends of the streams under way.
         self._streams: set[asyncio.Timeout] = set()
 
-    def __call__(self) -> web.RequestHandler:
+    def __call__(self) -> Connection:
         """Make the protocol of a new connection."""
-        return Connection(self, self._route_unparsed, self._terms, loop=self._loop, **self._kwargs)
+        return Connection(self, self._route_unparsed, self.terms, loop=self._loop, **self._kwargs)
 
     @property
     def received_bytes(self) -> int:
         """How much of what clients have sent is counted and not answered yet."""
-        return self._terms.received.bytes
+        return self.terms.received.bytes
 
     @property
     def unread_bytes(self) -> int:
         """How much of large answers has been made and not been taken by clients yet."""
-        return self._answers.bytes
+        return self.terms.answers.bytes
 
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
@@ -122,7 +126,7 @@ class Lane(web.Server):
         self._streams.clear()
 
     def _route_unparsed(self, method: str, target: str) -> Answer:
-        return self._router.dispatch(method, target, CIMultiDict[str]())
+        return self.router.dispatch(method, target, CIMultiDict[str]())
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
@@ -137,10 +141,10 @@ class Lane(web.Server):
         if not isinstance(answer, Response):
             return await self._stream(request, connection, answer)
         size_bytes = len(answer.body)
-        if size_bytes >= _LARGE_BYTES:
+        if size_bytes >= LARGE_BYTES:
             return await self._send_large(request, connection, answer)
         if size_bytes >= GZIP_BYTES_MIN and _takes_packed(request, answer):
-            answer = _packed(answer, compress(answer.body))
+            answer = packed(answer)
         return self._finish(request, connection, answer)
 
     def _finish(
@@ -175,19 +179,22 @@ class Lane(web.Server):
         self, request: web.BaseRequest, connection: Connection, response: Response
     ) -> web.StreamResponse:
         """Send a large answer, which is counted until the client has taken it."""
-        if self._answers.is_full:
-            return self._finish(request, connection, _UNREAD)
-        with self._answers.held(len(response.body)):
+        if self.terms.answers.is_full:
+            return self._finish(request, connection, UNREAD)
+        with self.terms.answers.held(len(response.body)):
             if _takes_packed(request, response):
-                body = response.body
-                if len(body) < _COMPRESS_ASIDE_BYTES:
-                    response = _packed(response, compress(body))
-                else:
-                    response = _packed(response, await asyncio.to_thread(compress, body))
-            last = self._finish(request, connection, response)
-            with suppress(ConnectionError):  # it is met again in a moment
-                await last.prepare(request)
-        return outgoing(b"", keep_alive=bool(last.keep_alive))
+                response = await packed_aside(response)
+            keep_alive = self._keeps(request, connection, response)
+            is_old = request.version < HttpVersion11
+            head = encode_head(response, is_old=is_old, keep_alive=keep_alive)
+            if connection.unsettled:
+                connection.settle(request.content)
+            body = response.body if request.method != "HEAD" else b""
+            if request.transport is not None:
+                with suppress(ConnectionError):  # it is met again in a moment
+                    drain = request.writer.drain
+                    await send_pieces(head, body, request.transport, drain, self.terms)
+        return outgoing(b"", keep_alive=keep_alive)
 
     async def _stream(
         self, request: web.BaseRequest, connection: Connection, answer: Streaming
@@ -205,6 +212,8 @@ class Lane(web.Server):
             await outgoing(head, keep_alive=True).prepare(request)
             async with until_drained:
                 self._streams.add(until_drained)
+                if self._draining:  # its request had come before
+                    until_drained.reschedule(self._loop.time())
                 async for piece in answer.pieces:
                     data = piece if is_old or not piece else chunk(piece)
                     await outgoing(data, keep_alive=True).prepare(request)
@@ -227,14 +236,14 @@ class Lane(web.Server):
         unsound = _unsound(request, length)
         if unsound is not None:
             return unsound
-        answer = self._router.dispatch(request.method, request.raw_path, headers)
+        answer = self.router.dispatch(request.method, request.raw_path, headers)
         if isinstance(answer, Response):
             return answer  # as most are: no other kind needs to be asked for
         if isinstance(answer, NeedBody):
             answer = await _with_body(request, connection, answer, length)
         if isinstance(answer, Waiting):
             return await self._wait(connection, answer)
-        if isinstance(answer, Writing | Working):
+        if isinstance(answer, _WAITED_FOR):
             return await _outcome(answer)
         assert isinstance(answer, Response | Streaming)  # a body is asked for once
         return answer
@@ -244,21 +253,22 @@ class Lane(web.Server):
         if connection.half_closed:
             waiting.parked.cancel()
             raise asyncio.CancelledError
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
 
-        def wake(_read: object) -> None:
+        def wake(read: Read[Any]) -> None:
             # What was read is looked up again: if a write wakes thousands, they must not hold
-            # what they read all at once.
+            # what they read all at once. But an answer with the old index must not show what is
+            # written from now on.
             if not future.done():  # the client may have left a moment ago
-                future.set_result(None)
+                future.set_result(waiting.render(read) if waiting.parked.ran_out else None)
 
         waiting.parked.on_done(wake)
         connection.parked = True
         try:
-            await future
-            if self._answers.is_full:
-                await self._answers.room()
-            return waiting.render(waiting.parked.look())
+            response = await future
+            if self.terms.answers.is_full:
+                await self.terms.answers.room()
+            return waiting.render(waiting.parked.look()) if response is None else response
         finally:
             connection.parked = False
             waiting.parked.cancel()
@@ -320,13 +330,16 @@ async def _read(connection: Connection, content: StreamReader, limit_bytes: int)
     """
     pieces: list[bytes] = []
     size = 0
-    with connection.reading(content):
-        while piece := await content.readany():
-            size += len(piece)
-            if size > limit_bytes:
-                return None
-            pieces.append(piece)
-    return b"".join(pieces)
+    try:
+        with connection.reading(content):
+            while piece := await content.readany():
+                size += len(piece)
+                if size > limit_bytes:
+                    return None
+                pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        pieces.clear()  # an error that ends it is kept by the body, and keeps this frame
 
 
 def _is_chunked(request: web.BaseRequest) -> bool:
@@ -338,8 +351,3 @@ def _is_chunked(request: web.BaseRequest) -> bool:
 def _takes_packed(request: web.BaseRequest, response: Response) -> bool:
     accepted = request.headers.get("Accept-Encoding", "")
     return response.compressible and accepts_gzip(accepted)
-
-
-def _packed(response: Response, body: bytes) -> Response:
-    headers = response.headers + b"Content-Encoding: gzip\r\n"
-    return replace(response, headers=headers, body=body)

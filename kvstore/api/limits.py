@@ -6,16 +6,30 @@ engine loses a watch for good when either is ended for it.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from mmap import mmap
 
 from kvstore.clock import Clock, Timer
 
-__all__ = ["DEFAULT_LIMITS", "Answers", "Limits", "Patience", "Received"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Answers",
+    "Limits",
+    "Patience",
+    "Received",
+    "Terms",
+    "reading_patience",
+]
+
+log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
+# How much is read at once: as much as asyncio does.
+_BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +126,23 @@ class Answers:
         # Whoever comes next looks for itself: this one may turn out to be small.
         asyncio.get_running_loop().call_soon(self._pass_on)
 
+    def take(self, size_bytes: int) -> None:
+        """Count an answer from now on."""
+        self._bytes += size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        """Count it no more."""
+        self._bytes -= size_bytes
+        self._pass_on()
+
     @contextmanager
     def held(self, size_bytes: int) -> Iterator[None]:
         """Count an answer as long as the block lasts."""
-        self._bytes += size_bytes
+        self.take(size_bytes)
         try:
             yield
         finally:
-            self._bytes -= size_bytes
-            self._pass_on()
+            self.give_back(size_bytes)
 
     def _pass_on(self) -> None:
         """Wake one that waits, if there is room."""
@@ -129,6 +151,18 @@ class Answers:
             if not future.done():
                 future.set_result(None)
                 return
+
+
+class Terms:
+    """What the connections of a server have in common."""
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.received = Received(limits.received_bytes)
+        self.answers = Answers(limits.answers_bytes)
+        # What the system's bytes are read into; mapped, since few reads fill all of it.
+        self.buffer = memoryview(mmap(-1, _BUFFER_BYTES))
 
 
 class Patience:
@@ -160,3 +194,26 @@ class Patience:
         else:
             self._timer = None
             self._end()
+
+
+def reading_patience(
+    clock: Clock,
+    limits: Limits,
+    transport: asyncio.Transport,
+    unwritten_bytes: Callable[[], int] = lambda: 0,
+) -> Patience:
+    """Cut off a client that does not read what it is sent, from now on until `cancel`.
+
+    `unwritten_bytes` is how much of the answer the transport has not been given yet.
+    """
+    left_bytes = unwritten_bytes() + transport.get_write_buffer_size()
+
+    def allowed_s() -> float:
+        taken_bytes = left_bytes - unwritten_bytes() - transport.get_write_buffer_size()
+        return limits.answer_s + taken_bytes / limits.rate_bytes
+
+    def cut_off() -> None:
+        log.info("a client was cut off: it did not read its answer")
+        transport.abort()
+
+    return Patience(clock, allowed_s, cut_off)

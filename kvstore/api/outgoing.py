@@ -3,15 +3,19 @@
 Knows nothing of requests' meaning or of routes.
 """
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
 
-from aiohttp import web
-
+from kvstore.api import web
 from kvstore.api.exchange import Response
+from kvstore.api.gzip import compress
+from kvstore.api.limits import Terms, reading_patience
 
 __all__ = [
     "BAD_HOST",
@@ -23,10 +27,19 @@ __all__ = [
     "TWO_HOSTS",
     "chunk",
     "encode",
+    "encode_head",
     "encode_stream",
     "last_words",
     "outgoing",
+    "packed",
+    "packed_aside",
+    "send_pieces",
 ]
+
+# How much of a large answer the system is given at once.
+_PIECE_BYTES = 256 * 1024
+# Bodies from here on are compressed in a thread: 256 KiB takes about 3 ms.
+_COMPRESS_ASIDE_BYTES = 256 * 1024
 
 _STATUS_LINES = {
     status.value: f" {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
@@ -53,24 +66,72 @@ def _date(second: int) -> bytes:
     return f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
 
 
-def encode(response: Response, *, is_head: bool, is_old: bool, keep_alive: bool) -> bytes:
-    """Return the bytes of a response; `is_old` for a client of HTTP/1.0."""
+def encode_head(response: Response, *, is_old: bool, keep_alive: bool) -> bytes:
+    """Return the head of a response; `is_old` for a client of HTTP/1.0."""
     connection = b""
     if not keep_alive:
         connection = b"Connection: close\r\n"
     elif is_old:
         connection = b"Connection: keep-alive\r\n"
-    return b"".join(
-        (
-            b"HTTP/1.0" if is_old else b"HTTP/1.1",
-            _STATUS_LINES[response.status],
-            response.headers,
-            _date(int(time.time())),
-            connection,
-            b"Content-Length: %d\r\n\r\n" % len(response.body),
-            b"" if is_head else response.body,
-        )
+    return b"%b%b%b%b%bContent-Length: %d\r\n\r\n" % (
+        b"HTTP/1.0" if is_old else b"HTTP/1.1",
+        _STATUS_LINES[response.status],
+        response.headers,
+        _date(int(time.time())),
+        connection,
+        len(response.body),
     )
+
+
+def encode(response: Response, *, is_head: bool, is_old: bool, keep_alive: bool) -> bytes:
+    """Return the bytes of a response; `is_old` for a client of HTTP/1.0."""
+    head = encode_head(response, is_old=is_old, keep_alive=keep_alive)
+    return head if is_head else head + response.body
+
+
+async def send_pieces(
+    head: bytes,
+    body: bytes,
+    transport: asyncio.Transport,
+    until_taken: Callable[[], Awaitable[None]],
+    terms: Terms,
+) -> None:
+    """Send an answer piece by piece, each when the client has taken most of what was sent before.
+
+    At once it would be copied twice, and moved as a whole for each bit that the client takes.
+    `until_taken` waits for the client, which is cut off when it is slow.
+    """
+    unwritten_bytes = len(body)
+    patience = reading_patience(terms.clock, terms.limits, transport, lambda: unwritten_bytes)
+    try:
+        transport.write(head)
+        rest = memoryview(body)
+        while rest:
+            await until_taken()
+            transport.write(rest[:_PIECE_BYTES])
+            rest = rest[_PIECE_BYTES:]
+            unwritten_bytes = len(rest)
+        await until_taken()
+    finally:
+        patience.cancel()
+
+
+def packed(response: Response) -> Response:
+    """Return a response with its body compressed, which is done once for each response.
+
+    Holds up the caller 10 ms a megabyte, but not the GIL.
+    """
+    if response.packed is None:
+        headers = response.headers + b"Content-Encoding: gzip\r\n"
+        response.packed = replace(response, headers=headers, body=compress(response.body))
+    return response.packed
+
+
+async def packed_aside(response: Response) -> Response:
+    """Return a response with its body compressed; a large one is done in a thread."""
+    if response.packed is None and len(response.body) >= _COMPRESS_ASIDE_BYTES:
+        return await asyncio.to_thread(packed, response)
+    return packed(response)
 
 
 def encode_stream(headers: bytes, *, is_old: bool, keep_alive: bool) -> bytes:

@@ -59,6 +59,21 @@ class Query:
         return "&".join(f"{query_escape(name)}={query_escape(value)}" for name, value in pairs)
 
     @cached_property
+    def form(self) -> tuple[bool, bool, bool]:
+        """What of it says which form an answer from the KV store has."""
+        return "recurse" in self, "raw" in self, "pretty" in self
+
+    @cached_property
+    def flags(self) -> int:
+        """The flags of a write, 0 without any; raises InvalidRequest (P4)."""
+        return parse_uint64(self.get("flags")) if "flags" in self else 0
+
+    @cached_property
+    def has_conflict(self) -> bool:
+        """Whether a write is to be of more than one kind (P5)."""
+        return sum(name in self for name in ("cas", "acquire", "release")) > 1
+
+    @cached_property
     def consistency_error(self) -> str:
         """What is wrong with the consistency parameters; "" when nothing is (H17)."""
         stale = "stale" in self

@@ -44,24 +44,21 @@ def render_text(text: bytes) -> bytes:
 
 
 def render_entry(entry: Entry) -> bytes:
-    """Return an entry as a JSON object; made once and kept with the entry (H29)."""
-    if entry.rendered is None:
-        value = b'"' + b2a_base64(entry.value, newline=False) + b'"' if entry.value else b"null"
-        session = b',"Session":"%s"' % entry.session.encode() if entry.session else b""
-        entry.remember(
-            b'{"LockIndex":%d,"Key":%s,"Flags":%d,"Value":%s%s,"CreateIndex":%d,"ModifyIndex":%d}'
-            % (
-                entry.lock_index,
-                render_text(entry.key),
-                entry.flags,
-                value,
-                session,
-                entry.create_index,
-                entry.modify_index,
-            )
+    """Return an entry as a JSON object (H29)."""
+    value = b'"' + b2a_base64(entry.value, newline=False) + b'"' if entry.value else b"null"
+    session = b',"Session":"%s"' % entry.session.encode() if entry.session else b""
+    return (
+        b'{"LockIndex":%d,"Key":%s,"Flags":%d,"Value":%s%s,"CreateIndex":%d,"ModifyIndex":%d}'
+        % (
+            entry.lock_index,
+            render_text(entry.key),
+            entry.flags,
+            value,
+            session,
+            entry.create_index,
+            entry.modify_index,
         )
-        assert entry.rendered is not None
-    return entry.rendered
+    )
 
 
 def render_entries(entries: Iterable[Entry]) -> bytes:

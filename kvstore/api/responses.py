@@ -16,6 +16,7 @@ __all__ = [
     "raw_value",
     "redirect",
     "text",
+    "too_large",
 ]
 
 _VARY = b"Vary: Accept-Encoding\r\n"
@@ -67,6 +68,12 @@ def not_found(headers: bytes) -> Response:
 def text(status: int, message: str, headers: bytes = b"") -> Response:
     """Return an error as Consul does: its text, nothing else (H25)."""
     return Response(status, _TEXT + headers, message.encode("utf-8", "surrogateescape"))
+
+
+def too_large(size_bytes: int | None, *, max_bytes: int, advice: str = "") -> Response:
+    """Return the refusal of a body that is larger than it may be, with its size if it is known."""
+    size = "" if size_bytes is None else f"({size_bytes} bytes)"
+    return text(413, f"Request body{size} too large, max size: {max_bytes} bytes.{advice}")
 
 
 def empty(status: int, headers: bytes = b"") -> Response:

@@ -7,18 +7,21 @@ nobody changes. A restore is one write among others (rule restore-is-a-write).
 import asyncio
 import io
 import logging
-from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from kvstore.api.exchange import Answer, NeedBody, Request, Response, Routes, Working
 from kvstore.api.params import check_datacenter
 from kvstore.api.permission import grants_of, require
-from kvstore.api.responses import archive, empty, index_headers, text
-from kvstore.archive.archive import Archive, read_archive, write_archive
+from kvstore.api.responses import archive, empty, index_headers, text, too_large
 from kvstore.clock import Clock
 from kvstore.engine.engine import Engine
 from kvstore.errors import ArchiveUnreadable
 from kvstore.state.command import RestoreStore
 from kvstore.state.image import Image
+
+if TYPE_CHECKING:
+    from kvstore.archive.archive import Archive
 
 __all__ = ["ARCHIVE_BYTES_MAX", "SnapshotEndpoints"]
 
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 # What is restored through the API is in memory as a whole, several times: as a body, as entries
 # and as one record of the journal.
 ARCHIVE_BYTES_MAX = 64 * 1024 * 1024
+_ADVICE = " Stop the server and use `kvstore restore` on its data folder."
+_too_large = partial(too_large, max_bytes=ARCHIVE_BYTES_MAX, advice=_ADVICE)
 _STATE_BYTES_MAX = 512 * 1024 * 1024
 _RECORDS_MAX = 2_000_000
 
@@ -47,12 +52,10 @@ class SnapshotEndpoints:
         """Answer the store as it is now, as an archive.
 
         As in Consul every other parameter of a read is taken for granted: this one never waits and
-        is always consistent. O(n) at once for a list of the entries; the rest is in a thread.
+        is always consistent. Its entries are read in a thread while others are written.
         """
         self._require_operator(request)
         image = self._engine.state.image()
-        # An entry never changes, so a list of them is the store as it is now.
-        image = replace(image, entries=list(image.entries))
         return Working(asyncio.create_task(self._save(image, self._clock.wall_ms())))
 
     def _require_operator(self, request: Request) -> None:
@@ -107,21 +110,16 @@ class SnapshotEndpoints:
 
 
 def _encode(image: Image, made_ms: int) -> bytes:
+    from kvstore.archive.archive import write_archive  # noqa: PLC0415 - seldom needed, as below
+
     file = io.BytesIO()
     write_archive(image, file, made_ms=made_ms)
     return file.getvalue()
 
 
-def _decode(body: bytes) -> Archive:
+def _decode(body: bytes) -> "Archive":
+    from kvstore.archive.archive import read_archive  # noqa: PLC0415
+
     return read_archive(
         io.BytesIO(body), state_bytes_max=_STATE_BYTES_MAX, records_max=_RECORDS_MAX
-    )
-
-
-def _too_large(size_bytes: int | None) -> Response:
-    size = "" if size_bytes is None else f"({size_bytes} bytes)"
-    return text(
-        413,
-        f"Request body{size} too large, max size: {ARCHIVE_BYTES_MAX} bytes. "
-        "Stop the server and use `kvstore restore` on its data folder.",
     )

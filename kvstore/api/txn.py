@@ -5,7 +5,6 @@ taken as they come, also those that `/v1/kv/` cannot spell (H12).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from kvstore.api.permission import grants_of
 from kvstore.api.query import Query
 from kvstore.api.refusals import reason
 from kvstore.api.render import render_entry, render_value
-from kvstore.api.responses import KNOWN_LEADER, json_response, text
+from kvstore.api.responses import KNOWN_LEADER, json_response, text, too_large
 from kvstore.api.txn_body import WrittenOp, parse_txn_body
 from kvstore.engine.engine import Engine
 from kvstore.errors import InvalidRequest
@@ -45,7 +44,8 @@ TXN_BYTES_MAX = 512 * 1024
 # As in Consul from 1.14 on (V7); 1.8.7 takes 64.
 TXN_OPS_MAX = 128
 
-_HELP = "https://www.consul.io/docs/agent/options.html#txn_max_req_len."
+_HELP = " See https://www.consul.io/docs/agent/options.html#txn_max_req_len."
+_too_large = partial(too_large, max_bytes=TXN_BYTES_MAX, advice=_HELP)
 # What an answer says of a read, in Consul's words; the index is always 0 (T6).
 _READ_END = b',"Index":0,"LastContact":0,"KnownLeader":true,"ConsistencyLevel":""}'
 
@@ -146,7 +146,18 @@ def _result(one: OpResult) -> bytes:
         return render_entry(Entry(one.key, b"", 0, "", 0, 0, 0))
     if one.with_value or not one.entry.value:
         return render_entry(one.entry)
-    return render_entry(replace(one.entry, value=b"", rendered=None))
+    shown = one.entry
+    return render_entry(
+        Entry(
+            shown.key,
+            b"",
+            shown.flags,
+            shown.session,
+            shown.lock_index,
+            shown.create_index,
+            shown.modify_index,
+        )
+    )
 
 
 def _failure(failure: OpFailure, written: WrittenOp, grants: Grants) -> dict[str, Any]:
@@ -202,8 +213,3 @@ _WHAT: dict[type, Callable[[OpFailure, bytes], str]] = {
     CheckSession: _check_session,
     ImpossibleOp: _impossible,
 }
-
-
-def _too_large(size_bytes: int | None) -> Response:
-    size = "" if size_bytes is None else f"({size_bytes} bytes)"
-    return text(413, f"Request body{size} too large, max size: {TXN_BYTES_MAX} bytes. See {_HELP}")

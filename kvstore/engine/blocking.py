@@ -72,6 +72,11 @@ class Parked(Generic[T]):
         self._last = Read(self._index, self._query().value)
         self._end(self._last)
 
+    @property
+    def ran_out(self) -> bool:
+        """Whether it ended because its time was up, or all had to; its index has not moved then."""
+        return self._last is not None
+
     def look(self) -> Read[T]:
         """Return the answer some time after the end: what is there now, unless the time ran out.
 

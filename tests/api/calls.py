@@ -32,7 +32,7 @@ from kvstore.api.snapshot import SnapshotEndpoints
 from kvstore.api.status import StatusEndpoints
 from kvstore.api.txn import TxnEndpoints
 from kvstore.api.unchanging import Unchanging
-from kvstore.api.upkeep import UpkeepEndpoints
+from kvstore.api.upkeep import Load, UpkeepEndpoints
 from kvstore.clock import SystemClock
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
@@ -43,9 +43,11 @@ from kvstore.journal.journal import Journal
 from kvstore.journal.memory import MemoryJournal
 from kvstore.state.applied import Read
 
-__all__ = ["IDENTITY", "Calls", "calling", "endpoints", "head", "read_query"]
+__all__ = ["IDENTITY", "LOAD", "Calls", "calling", "endpoints", "head", "read_query"]
 
 IDENTITY = Identity("n1", "b0a1c2d3-0000-1111-2222-333344445555", "dc1", "10.0.0.5", 8500, "0.1.0")
+# What clients are said to take.
+LOAD = Load(connections=7, handshakes=2, received_bytes=3000, unread_bytes=70_000)
 
 
 def endpoints(engine: Engine, *, adopt_lost_cas: bool = False) -> tuple[Family, ...]:
@@ -68,7 +70,7 @@ def endpoints(engine: Engine, *, adopt_lost_cas: bool = False) -> tuple[Family, 
         ACLEndpoints(),
         AbsentEndpoints(),
         SnapshotEndpoints(engine, datacenter, SystemClock()),
-        UpkeepEndpoints(engine, events, SystemClock(), None),
+        UpkeepEndpoints(engine, events, SystemClock(), None, lambda: LOAD),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the HTTP floor: calls to a router, and a lane on a loopback port."""
+"""Fixtures of the HTTP floor: calls to a router, and the lanes on a loopback port."""
 
 from collections.abc import AsyncIterator
 
@@ -15,8 +15,14 @@ async def calls() -> AsyncIterator[Calls]:
         yield calls
 
 
+@pytest.fixture(params=["fast", "aiohttp"])
+def fast(request: pytest.FixtureRequest) -> bool:
+    """Have connections come to the fast lane first, and then straight to aiohttp's."""
+    return bool(request.param == "fast")
+
+
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    """Give an empty store behind the aiohttp lane; nothing may be parked at the end."""
-    async with serving() as served:
+async def served(fast: bool) -> AsyncIterator[Served]:  # noqa: FBT001 - a fixture
+    """Give an empty store behind the lanes; nothing may be parked at the end."""
+    async with serving(fast=fast) as served:
         yield served

@@ -1,4 +1,4 @@
-"""The aiohttp lane on a real socket: connections, their heads, and how they end.
+"""The lanes on a real socket: connections, their heads, and how they end.
 
 Bodies are in test_lane_bodies.py, clients that leave in test_lane_leaving.py.
 """
@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from kvstore.api.fast import FastLane
 from kvstore.api.kv import VALUE_BYTES_MAX
 from kvstore.api.lane import Lane
 from kvstore.api.router import Router
@@ -225,11 +226,14 @@ class StumblingRouter(Router):
 
 
 async def test_a_bug_is_logged_and_answered(
-    served: Served, caplog: pytest.LogCaptureFixture
+    served: Served,
+    fast: bool,  # noqa: FBT001 - a fixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A bug is a 500 without details, its traceback is in the log, its connection ends."""
     router = StumblingRouter(*endpoints(served.calls.engine))
-    async with listening(Lane(router)) as port:
+    lane = Lane(router)
+    async with listening(FastLane(lane) if fast else lane) as port:
         client = await connect(port)
         answer = await client.ask("GET", "/v1/kv/a")
         assert (answer.status, answer.body, answer.closes) == (500, b"internal error", True)
@@ -244,6 +248,6 @@ async def test_the_debug_log_hides_queries(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A line for each request at the debug level, without what may be a token."""
-    caplog.set_level(logging.DEBUG, logger="kvstore.api.lane")
+    caplog.set_level(logging.DEBUG, logger="kvstore.api")
     await served.ask("GET", "/v1/kv/a?token=secret")
     assert caplog.messages == ["GET /v1/kv/a: 404"]

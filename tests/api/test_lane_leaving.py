@@ -79,10 +79,10 @@ async def test_a_client_that_resets_its_connection(served: Served) -> None:
     await until(lambda: served.calls.engine.parked_count == 0)
 
 
-async def test_a_client_that_leaves_a_write_under_way() -> None:
+async def test_a_client_that_leaves_a_write_under_way(fast: bool) -> None:  # noqa: FBT001 - a fixture
     """A write that was taken is done, as in Consul, and nothing else is left of its client."""
     journal = GatedJournal()
-    async with serving(journal) as served:
+    async with serving(journal, fast=fast) as served:
         journal.open.clear()
         clients = []
         for n in range(3):
@@ -145,12 +145,12 @@ class FailingJournal(MemoryJournal):
         return first
 
 
-async def test_a_journal_that_fails() -> None:
+async def test_a_journal_that_fails(fast: bool) -> None:  # noqa: FBT001 - a fixture
     """Writes under way and later ones are a 500 with the reason; reads go on."""
     answers: list[Received] = []
 
     async def run() -> None:
-        async with serving(FailingJournal()) as served:
+        async with serving(FailingJournal(), fast=fast) as served:
             client = await served.connect()
             answers.extend([await client.ask("PUT", "/v1/kv/a", b"v") for _ in range(2)])
             answers.append(await client.ask("GET", "/v1/kv/a"))
@@ -167,7 +167,7 @@ async def test_B12_draining_answers_what_is_parked(served: Served) -> None:
     await served.calls.put("a", b"v")
     there = await served.park("/v1/kv/a?index=99999&raw")
     absent = await served.park("/v1/kv/b?index=99999")
-    served.lane.drain()
+    served.front.drain()
     served.calls.engine.release_parked()
     for client, status, body in ((there, 200, b"v"), (absent, 404, b"")):
         answer = await client.read()
@@ -179,21 +179,21 @@ async def test_shutting_down_ends_idle_connections(served: Served) -> None:
     """A connection that nothing is asked on is closed without a word, and without a wait."""
     client = await served.connect()
     await client.ask("GET", "/")
-    served.lane.drain()
-    await served.lane.shutdown(60)
+    served.front.drain()
+    await served.front.shutdown(60)
     assert await client.rest() == b""
 
 
-async def test_draining_waits_for_writes_under_way() -> None:
+async def test_draining_waits_for_writes_under_way(fast: bool) -> None:  # noqa: FBT001 - a fixture
     """A write that was taken is answered before its connection ends."""
     journal = GatedJournal()
-    async with serving(journal) as served:
+    async with serving(journal, fast=fast) as served:
         journal.open.clear()
         client = await served.connect()
         await client.send(encode("PUT", "/v1/kv/a", b"v"))
         await until(lambda: journal.waiting == 1)
-        served.lane.drain()
-        shutdown = asyncio.create_task(served.lane.shutdown(10))
+        served.front.drain()
+        shutdown = asyncio.create_task(served.front.shutdown(10))
         journal.open.set()
         answer = await client.read()
         assert (answer.body, answer.closes) == (b"true", True)

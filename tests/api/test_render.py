@@ -123,14 +123,6 @@ def test_an_entry_gives_its_fields_back(entry: Entry) -> None:
     )
 
 
-def test_an_entry_is_rendered_once() -> None:
-    """The rendering is kept with the entry and given again."""
-    one = entry()
-    assert one.rendered is None
-    assert render_entry(one) is render_entry(one)
-    assert one.rendered == render_entry(one)
-
-
 @given(entries=st.lists(ENTRIES, max_size=4))
 def test_a_list_of_entries(entries: list[Entry]) -> None:
     """A list is the entries' own JSON in order."""

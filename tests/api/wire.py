@@ -1,4 +1,4 @@
-"""The aiohttp lane on a loopback port inside the test, and raw connections to it.
+"""Both lanes, or aiohttp's alone, on a loopback port inside the test, and raw connections to it.
 
 The client sends exact bytes and shows the answer as it came. Knows nothing of keys or sessions.
 """
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from kvstore.api.fast import FastLane
 from kvstore.api.lane import Lane
 from kvstore.api.limits import DEFAULT_LIMITS, Limits
 from kvstore.clock import Clock
@@ -117,11 +118,13 @@ class Client:
 
 
 class Served:
-    """A store behind a lane."""
+    """A store behind its lanes."""
 
-    def __init__(self, calls: Calls, lane: Lane, port: int) -> None:
+    def __init__(self, calls: Calls, lane: Lane, front: FastLane | Lane, port: int) -> None:
         self.calls = calls
         self.lane = lane
+        # The lane that connections come to first.
+        self.front = front
         self.port = port
         self._clients: list[Client] = []
 
@@ -160,14 +163,14 @@ async def connect(port: int) -> Client:
 
 
 @asynccontextmanager
-async def listening(lane: Lane) -> AsyncIterator[int]:
+async def listening(front: FastLane | Lane) -> AsyncIterator[int]:
     """Have a lane listen on a free port until the block ends."""
-    server = await asyncio.get_running_loop().create_server(lane, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await lane.shutdown(WITHIN_S)
+        await front.shutdown(WITHIN_S)
 
 
 @asynccontextmanager
@@ -176,13 +179,15 @@ async def serving(
     *,
     limits: Limits = DEFAULT_LIMITS,
     clock: Clock | None = None,
+    fast: bool = True,
 ) -> AsyncIterator[Served]:
     """Serve a store on a free port until the block ends; then nothing may be left of it."""
     earlier = asyncio.all_tasks()
     async with calling(journal) as calls:
         lane = Lane(calls.router, limits, clock)
-        async with listening(lane) as port:
-            served = Served(calls, lane, port)
+        front = FastLane(lane) if fast else lane
+        async with listening(front) as port:
+            served = Served(calls, lane, front, port)
             try:
                 yield served
             finally:

@@ -6,7 +6,7 @@ The clock of the deadlines stands still unless a test moves it.
 import asyncio
 
 import pytest
-from api.wire import Client, Served, encode, until
+from api.wire import Client, Served, encode, serving, until
 from fake_clock import FakeClock
 
 from kvstore.api.limits import DEFAULT_LIMITS
@@ -79,14 +79,28 @@ async def test_a_head_that_ends_in_time(served: Served, clock: FakeClock) -> Non
 
 
 async def test_a_head_behind_a_query_that_waits(served: Served, clock: FakeClock) -> None:
-    """It is refused in its turn: what came before it is answered first, however long it takes."""
+    """Its time runs once what came before it is answered, however long that takes."""
     client = await served.park("/v1/kv/a?index=99999")
     await client.send(b"GET /")
-    await until(lambda: clock.pending_count == 1)
+    await until(lambda: served.lane.received_bytes == len(b"GET /"))
     clock.advance(HEAD_S)
     served.calls.engine.release_parked()
     assert (await client.read()).status == 404
+    await until(lambda: clock.pending_count == 1)
+    clock.advance(HEAD_S)
     await late(client, b"the head of the request")
+
+
+async def test_a_head_behind_a_query_in_the_other_lane(clock: FakeClock) -> None:
+    """There its time runs from its first byte, and it is refused in its turn."""
+    async with serving(clock=clock, fast=False) as served:
+        client = await served.park("/v1/kv/a?index=99999")
+        await client.send(b"GET /")
+        await until(lambda: clock.pending_count == 1)
+        clock.advance(HEAD_S)
+        served.calls.engine.release_parked()
+        assert (await client.read()).status == 404
+        await late(client, b"the head of the request")
 
 
 async def test_a_body_that_does_not_come(served: Served, clock: FakeClock) -> None:
