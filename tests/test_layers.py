@@ -5,6 +5,8 @@ that none of them holds only because it looks at nothing.
 """
 
 import ast
+import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -137,9 +139,9 @@ def engine_knows_no_http(use: Use) -> bool:
     return not (use.is_in("engine") and use.means("aiohttp", "kvstore.api"))
 
 
-def aiohttp_lives_in_api(use: Use) -> bool:
-    """Aiohttp is imported under api/ and, its other side, by the commands' client."""
-    return use.is_in("api") or use.file == "client.py" or not use.means("aiohttp")
+def aiohttp_has_two_doors(use: Use) -> bool:
+    """Aiohttp is imported by api/web.py and, its other side, by the commands' client."""
+    return use.file in {"api/web.py", "client.py"} or not use.means("aiohttp")
 
 
 def api_never_touches_the_journal(use: Use) -> bool:
@@ -162,9 +164,27 @@ def access_is_pure(use: Use) -> bool:
     if not use.is_in("access"):
         return True
     if use.means("kvstore"):
-        return use.means("kvstore.access", "kvstore.errors")
+        door = use.file == "access/files.py" and use.means("kvstore.durable")
+        return door or use.means("kvstore.access", "kvstore.errors")
     texts = ["difflib", "hashlib", "hmac", "json", "re", "pathlib.Path"]
     return use.file == "access/files.py" or use.means(*PURE_STDLIB, *texts)
+
+
+def transport_knows_no_server(use: Use) -> bool:
+    """transport/ knows sockets and TLS: neither HTTP, nor a store, nor who serves on it."""
+    if not use.is_in("transport"):
+        return True
+    if use.is_stdlib():
+        return not use.means("http")
+    return use.means("kvstore.errors", "kvstore.listening", "kvstore.transport")
+
+
+def listening_loads_fast(use: Use) -> bool:
+    """listening.py, and what it imports, is there before anything slow: clients wait for it."""
+    if use.file == "listening.py":
+        fast = not use.means("asyncio", "http", "ssl")
+        return use.means("kvstore.errors") or (use.is_stdlib() and fast)
+    return use.file != "errors.py" or use.means("pathlib", *PURE_STDLIB)
 
 
 def no_clock_or_chance_below_the_engine(use: Use) -> bool:
@@ -180,10 +200,12 @@ RULES: list[Rule] = [
     maintenance_knows_no_server,
     journal_is_no_workshop,
     engine_knows_no_http,
-    aiohttp_lives_in_api,
+    aiohttp_has_two_doors,
     api_never_touches_the_journal,
     nobody_imports_the_top,
     access_is_pure,
+    transport_knows_no_server,
+    listening_loads_fast,
     no_clock_or_chance_below_the_engine,
 ]
 
@@ -239,8 +261,9 @@ def test_every_file_is_looked_at() -> None:
         (engine_knows_no_http, "engine/a.py", "from aiohttp import web"),
         (engine_knows_no_http, "engine/a.py", "from ..api import render"),
         (engine_knows_no_http, "engine/a.py", "from .. import api"),
-        (aiohttp_lives_in_api, "server.py", "import aiohttp.web"),
-        (aiohttp_lives_in_api, "journal/a.py", "import aiohttp as http"),
+        (aiohttp_has_two_doors, "server.py", "import aiohttp.web"),
+        (aiohttp_has_two_doors, "journal/a.py", "import aiohttp as http"),
+        (aiohttp_has_two_doors, "api/lane.py", "from aiohttp import web"),
         (api_never_touches_the_journal, "api/a.py", "from kvstore.journal.file import Journal"),
         (api_never_touches_the_journal, "api/a.py", "from kvstore import journal"),
         (nobody_imports_the_top, "engine/a.py", "from kvstore.server import serve"),
@@ -251,6 +274,19 @@ def test_every_file_is_looked_at() -> None:
         (access_is_pure, "access/a.py", "from pathlib import PosixPath"),
         (access_is_pure, "access/files.py", "from kvstore.api.permission import grants_of"),
         (access_is_pure, "access/a.py", "from kvstore.state.entry import Entry"),
+        (access_is_pure, "access/a.py", "from kvstore.durable import new_file"),
+        (transport_knows_no_server, "transport/a.py", "from kvstore.api.lane import Lane"),
+        (transport_knows_no_server, "transport/a.py", "from ..engine import engine"),
+        (transport_knows_no_server, "transport/a.py", "from kvstore.settings import Settings"),
+        (transport_knows_no_server, "transport/a.py", "from kvstore import server"),
+        (transport_knows_no_server, "transport/a.py", "from http import HTTPStatus"),
+        (transport_knows_no_server, "transport/a.py", "from aiohttp import web"),
+        (listening_loads_fast, "listening.py", "from kvstore.settings import Settings"),
+        (listening_loads_fast, "listening.py", "from kvstore.transport import door"),
+        (listening_loads_fast, "listening.py", "import msgpack"),
+        (listening_loads_fast, "listening.py", "def f():\n    import asyncio"),
+        (listening_loads_fast, "errors.py", "from kvstore.state.entry import Entry"),
+        (listening_loads_fast, "errors.py", "import ssl"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "import time as t\nt.time()"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "from time import time"),
         (no_clock_or_chance_below_the_engine, "journal/a.py", "import random"),
@@ -281,9 +317,12 @@ def test_a_violation_is_found(tmp_path: Path, rule: Rule, file: str, source: str
         ("journal/a.py", "from kvstore.state.command import SetKey\nfrom .frame import f"),
         ("journal/a.py", "import secrets, time\ntime.perf_counter()"),
         ("engine/a.py", "import random, time, uuid\nfrom kvstore.journal.journal import Journal"),
-        ("api/a.py", "from aiohttp import web\nfrom kvstore.engine.engine import Engine"),
+        ("api/web.py", "from aiohttp import web\nfrom kvstore.engine.engine import Engine"),
         ("access/a.py", "import hashlib, re\nfrom pathlib import Path"),
         ("access/files.py", "import os, secrets, tomllib\nfrom kvstore.access.rules import Rules"),
+        ("access/files.py", "from kvstore.durable import new_file"),
+        ("transport/a.py", "import asyncio, ssl\nfrom kvstore.listening import Listener"),
+        ("listening.py", "import socket\nfrom kvstore.errors import CannotListen"),
         ("__main__.py", "from kvstore.cli import main"),
         ("cli/serve.py", "from ..server import serve"),
         ("errors.py", "from pathlib import Path"),
@@ -295,3 +334,51 @@ def test_what_is_allowed_passes_every_rule(tmp_path: Path, file: str, source: st
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(source, encoding="utf-8")
     assert [line for rule in RULES for line in broken(tmp_path, rule)] == []
+
+
+# What takes long to load, or much memory, and is for other commands or for what is seldom done.
+SPARED = [
+    "aiohttp.client",
+    "aiohttp.connector",
+    "aiohttp.web",
+    "argparse",
+    "concurrent.futures.process",
+    "difflib",
+    "importlib.metadata",
+    "jinja2",
+    "kvstore.access.files",
+    "kvstore.archive",
+    "kvstore.client",
+    "kvstore.maintenance.backup",
+    "kvstore.maintenance.history",
+    "kvstore.maintenance.restore",
+    "kvstore.maintenance.verify",
+    "multiprocessing",
+    "prometheus_client",
+    "rich",
+    "tarfile",
+    "tomllib",
+    "unittest",
+]
+LOADED = """
+import sys
+import kvstore.cli.replaying, kvstore.cli.running, kvstore.cli.serve, kvstore.server
+print(*sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> list[str]:
+    """Return the modules that `kvstore serve` loads to serve, in memory or in a folder."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
+    )
+    return ended.stdout.split()
+
+
+@pytest.mark.parametrize("name", SPARED)
+def test_serve_does_not_load(loaded: list[str], name: str) -> None:
+    """A start loads what it needs: each module costs it time and memory."""
+    assert importlib.util.find_spec(name) is not None
+    assert "kvstore.server" in loaded
+    assert name not in loaded

@@ -1,9 +1,12 @@
 """What the process asks of the system, tried in processes of their own."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from kvstore.process import loading
 
 # Frees one large block first, so that glibc raises its threshold by itself; then looks whether
 # another one, which would fit into the heap now, is mapped: mapped blocks are whole pages apart.
@@ -53,3 +56,56 @@ def test_descriptors_up_to_the_hard_limit() -> None:
         [sys.executable, "-c", LIMITS], capture_output=True, text=True, check=True
     ).stdout
     assert printed.split() == ["256", "256"]
+
+
+def test_loading_rests_the_collector() -> None:
+    """What is loaded is not searched for garbage; afterwards it goes on, also after a failure."""
+    assert gc.isenabled()
+    with loading():
+        assert not gc.isenabled()
+        with loading():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(OSError, match="broken"), loading():
+        raise OSError("broken")
+    assert gc.isenabled()
+
+
+SETTLED = """
+import gc
+from kvstore.process import settle_memory
+there = [[]]
+settle_memory()
+since = []
+print(any(one is there for one in gc.get_objects()), any(one is since for one in gc.get_objects()))
+"""
+
+
+def test_what_is_settled_is_searched_no_more() -> None:
+    """What there was is left alone, what comes later is not."""
+    printed = subprocess.run(
+        [sys.executable, "-c", SETTLED], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["False", "True"]
+
+
+SEARCHED = """
+import gc, sys
+from kvstore.process import settle_after_long_searches
+settle_after_long_searches(long_s=float(sys.argv[1]))
+there = [[]]
+gc.collect(1)
+young = any(one is there for one in gc.get_objects())
+gc.collect()
+print(young, any(one is there for one in gc.get_objects()))
+"""
+
+
+@pytest.mark.parametrize(("long_s", "after"), [("0", "False"), ("1000000", "True")])
+def test_a_long_search_of_everything_is_not_done_twice(long_s: str, after: str) -> None:
+    """What it leaves is left alone from then on; a short one, and one of what is young, is not."""
+    printed = subprocess.run(
+        [sys.executable, "-c", SEARCHED, long_s], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["True", after]

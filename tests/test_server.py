@@ -56,6 +56,25 @@ async def test_it_says_who_it_is(start: Start) -> None:
     assert (await ask(server.port, "GET", "/v1/kv/a?dc=dc1")).status == 500
 
 
+async def test_its_figures_tell_what_clients_take(start: Start) -> None:
+    """Connections, and what they have sent of a body that is not whole."""
+    server = await start()
+    head = b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head + bytes(200_000))
+        async with asyncio.timeout(10):
+            while (figures := await gauges(server.port))["received_bytes"] < 200_000:
+                pass
+        assert figures["connections"] == 2
+        assert (figures["tls_handshakes"], figures["unread_bytes"]) == (0, 0)
+
+
+async def gauges(port: int) -> dict[str, float]:
+    """Return a server's gauges by their names."""
+    found = (await ask(port, "GET", "/v1/agent/metrics")).json["Gauges"]
+    return {one["Name"].removeprefix("kvstore."): one["Value"] for one in found}
+
+
 async def test_a_restart_keeps_everything(start: Start, tmp_path: Path) -> None:
     """Keys, sessions, locks and indexes are as they were, and so is the store's own name."""
     first = await start(tmp_path / "data")

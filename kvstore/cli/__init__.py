@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from kvstore import __version__
+from kvstore.process import loading
 
 __all__ = ["COMMANDS", "main"]
 
@@ -40,7 +41,8 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), name)
+        with loading():
+            command: click.Command = getattr(import_module(module), name)
         return command
 
 

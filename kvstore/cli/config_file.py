@@ -1,7 +1,5 @@
 """The file of `--config`: a TOML file whose lines are the defaults of the flags of their names."""
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,9 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: Path | None) 
     """Make the lines of a file the defaults of a command; raises BadParameter with a sentence."""
     if path is None:
         return None
+    import difflib  # noqa: PLC0415 - most servers have no file
+    import tomllib  # noqa: PLC0415
+
     try:
         lines = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

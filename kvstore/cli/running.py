@@ -27,6 +27,7 @@ from kvstore.errors import (
     TokensUnusable,
 )
 from kvstore.listening import Address, Listener, open_listeners
+from kvstore.process import allow_descriptors, loading, map_large_blocks, settle_after_long_searches
 from kvstore.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,11 +89,12 @@ class _Told:
 async def _serve(settings: Settings, listeners: Sequence[Listener]) -> None:
     told = _Told()
     told.listen()
-    from kvstore.process import allow_descriptors, map_large_blocks  # noqa: PLC0415
-    from kvstore.server import Server  # noqa: PLC0415 - after the listeners: see listening.py
+    with loading():
+        from kvstore.server import Server  # noqa: PLC0415 - after the listeners: see listening.py
 
     map_large_blocks()
     allow_descriptors()
+    settle_after_long_searches()
     server = Server(settings, listeners)
     stopping = asyncio.create_task(told.wait())
     starting = asyncio.create_task(_start(server, told))
