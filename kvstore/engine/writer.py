@@ -25,6 +25,7 @@ from kvstore.state.command import (
     Txn,
     TxnOp,
 )
+from kvstore.state.entry import ServiceCheck
 from kvstore.state.store import State
 
 __all__ = ["QUEUE_BYTES_MAX", "QUEUE_COMMANDS_MAX", "Writer"]
@@ -39,6 +40,10 @@ QUEUE_BYTES_MAX = 256 * 1024 * 1024
 _GROWING: frozenset[type[Command | TxnOp]] = frozenset(
     {SetKey, CasKey, LockKey, CreateSession, RestoreStore}
 )
+# A union would be made anew for each command that is looked at.
+_PLAIN_WRITES = (SetKey, CasKey)
+_ENDS_OF_SESSIONS = (DestroySession, RestoreStore)
+_TEXTS = (bytes, str)
 
 
 @dataclass(slots=True)
@@ -152,7 +157,7 @@ class Writer:
                 outcome = TxnOutcome(failures=delayed) if isinstance(command, Txn) else None
                 _answer(submission, Applied(self._state.last_index, done=False, txn=outcome))
                 continue
-            session_ends = session_ends or isinstance(command, DestroySession | RestoreStore)
+            session_ends = session_ends or isinstance(command, _ENDS_OF_SESSIONS)
             size_bytes += submission.size_bytes
             batch.append(submission)
         return batch
@@ -212,11 +217,21 @@ def _locks(command: Command) -> tuple[tuple[int, TxnOp], ...]:
 
 def _size(command: Command | TxnOp) -> int:
     """Return about how much memory a queued command holds: its names, values and other texts."""
-    if isinstance(command, SetKey | CasKey):  # most of them, and this runs for each
+    if isinstance(command, _PLAIN_WRITES):  # most of them, and this runs for each
         return len(command.key) + len(command.value)
     if isinstance(command, RestoreStore):
         return sum(len(entry.key) + len(entry.value) for entry in command.entries)
     if isinstance(command, Txn):
         return sum(map(_size, command.ops))
-    fields = (getattr(command, name) for name in command.__slots__)
-    return sum(len(one) for one in fields if isinstance(one, bytes | str))
+    return sum(_texts_size(getattr(command, name)) for name in command.__slots__)
+
+
+def _texts_size(field: object) -> int:
+    """Return the length of a text, or of all that a command's list holds; 0 for what is neither."""
+    if isinstance(field, _TEXTS):
+        return len(field)
+    if isinstance(field, tuple):
+        return sum(map(_texts_size, field))
+    if isinstance(field, ServiceCheck):
+        return len(field.id) + len(field.namespace)
+    return 0

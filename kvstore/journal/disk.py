@@ -12,7 +12,7 @@ from typing import Protocol
 
 from kvstore.errors import JournalLocked
 
-__all__ = ["AppendFile", "Disk", "Files", "Folder", "FolderDisk", "ReadFile"]
+__all__ = ["AppendFile", "Disk", "Files", "Folder", "FolderDisk", "ReadFile", "RoomyFile"]
 
 _LOCK_NAME = "LOCK"
 _READ_BUFFER_BYTES = 1024 * 1024
@@ -29,6 +29,19 @@ class AppendFile(Protocol):
 
     def close(self) -> None:
         """Close the file without a sync."""
+
+
+class RoomyFile(AppendFile, Protocol):
+    """An AppendFile that can have room behind its end: zeros, which the next writes go over.
+
+    Syncing what is written into room is cheaper: the file does not grow.
+    """
+
+    def reserve(self, size_bytes: int) -> None:
+        """Have so many zeros behind the end; lasting only after `sync`."""
+
+    def trim(self) -> None:
+        """Give up the room; lasting only after `sync`."""
 
 
 class ReadFile(Protocol):
@@ -69,7 +82,10 @@ class Files(Protocol):
 class Disk(Files, Protocol):
     """The files of a folder that is owned."""
 
-    def append_to(self, name: str) -> AppendFile:
+    def create(self, name: str) -> RoomyFile:
+        """Make a file that must not exist yet; its name survives only after `sync_folder`."""
+
+    def append_to(self, name: str) -> RoomyFile:
         """Open a file for writing at its end."""
 
     def truncate(self, name: str, size_bytes: int) -> None:
@@ -92,21 +108,37 @@ class Disk(Files, Protocol):
 
 
 class _File:
-    """An AppendFile on a file descriptor."""
+    """A RoomyFile on a file descriptor; nobody else may write to the file."""
 
     def __init__(self, path: Path, flags: int) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+        self._end = os.lseek(self._fd, 0, os.SEEK_END)
 
     def write(self, data: bytes) -> None:
+        self._write_at(self._end, data)
+        self._end += len(data)
+
+    def reserve(self, size_bytes: int) -> None:
+        self._write_at(self._end, bytes(size_bytes))
+
+    def _write_at(self, offset: int, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(self._fd, rest) :]
+            written = os.pwrite(self._fd, rest, offset)
+            offset, rest = offset + written, rest[written:]
+
+    def trim(self) -> None:
+        os.ftruncate(self._fd, self._end)
 
     def sync(self) -> None:
         os.fdatasync(self._fd)
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _create(path: Path) -> _File:
+    return _File(path, os.O_CREAT | os.O_EXCL)
 
 
 class _Reader:
@@ -154,7 +186,7 @@ class Folder:
 
     def create(self, name: str) -> AppendFile:
         """Make a file that must not exist yet."""
-        return _File(self.folder / name, os.O_CREAT | os.O_EXCL)
+        return _create(self.folder / name)
 
     def free_bytes(self) -> int:
         """Return what the file system has left for users that are not root."""
@@ -173,7 +205,11 @@ class FolderDisk(Folder):
         # Kept open, lest a server out of descriptors cannot sync a name it has just made.
         self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def append_to(self, name: str) -> AppendFile:
+    def create(self, name: str) -> RoomyFile:
+        """Make a file that must not exist yet."""
+        return _create(self.folder / name)
+
+    def append_to(self, name: str) -> RoomyFile:
         """Open a file for writing at its end."""
         return _File(self.folder / name, 0)
 

@@ -3,6 +3,7 @@
 Invariants:
 - a record is acknowledged only after the sync that covers it;
 - only the newest segment is written, and only at its end;
+- only the newest segment has room behind its end, and it is cut before the next is begun;
 - a segment is begun only when everything before it is synced, and used only when its name is;
 - a file is removed only when a snapshot that makes it needless is synced, and its name too;
 - after a failed write or sync nothing is ever written again by this process: what the kernel
@@ -15,12 +16,12 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from kvstore.errors import InvariantBroken, JournalUnreadable, JournalUnwritable
 from kvstore.journal.codec import encode_commands
-from kvstore.journal.disk import AppendFile, Disk
+from kvstore.journal.disk import Disk, RoomyFile
 from kvstore.journal.frame import (
     FILE_HEADER_BYTES,
     FileHeader,
@@ -32,15 +33,18 @@ from kvstore.journal.journal import Record
 from kvstore.journal.listing import Listing, segment_name, snapshot_name, unfinished_name
 from kvstore.journal.reader import JournalEnd, JournalReader, read_listing
 from kvstore.journal.space import Space, Usage
+from kvstore.journal.thread import JournalThread
 from kvstore.state.command import Command
 from kvstore.state.image import Image
 
-__all__ = ["SEGMENT_BYTES_MAX", "FileJournal"]
+__all__ = ["ROOM_BYTES", "SEGMENT_BYTES_MAX", "FileJournal"]
 
 log = logging.getLogger(__name__)
 
 # Big enough that a new file is rare, small enough to read one whole into memory at the start.
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+# Room for hundreds of small batches, and written in a fraction of the time that it saves them.
+ROOM_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -49,8 +53,11 @@ class _Active:
 
     name: str
     header: FileHeader
-    file: AppendFile
+    file: RoomyFile
+    # Without the room behind it.
     size_bytes: int
+    # Where the room ends.
+    room_end: int
     # Whether its last frame is a seal, so that a restart without writes leaves no second one.
     sealed: bool
 
@@ -59,7 +66,9 @@ class FileJournal:
     """A Journal in the folder of `disk`, which it owns from now on.
 
     With `sync=False` a batch counts as durable when the kernel has it: the end of the process
-    loses nothing, a loss of power may.
+    loses nothing, a loss of power may. `room_bytes` is how many zeros are written ahead of batches
+    each time there are none left, to make their syncs cheaper; 0 for a journal that is not written
+    much.
     """
 
     def __init__(
@@ -68,15 +77,17 @@ class FileJournal:
         *,
         sync: bool = True,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
+        room_bytes: int = 0,
         space: Space | None = None,
     ) -> None:
         self._disk = disk
         self._sync = sync
         self._segment_bytes_max = segment_bytes_max
+        self._room_bytes = room_bytes if sync else 0
         self._space = space or Space()
         # Is called on the event loop after each batch.
         self.grown: Callable[[], None] = _ignore
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._thread = JournalThread()
         self._next_index = 1
         # Set by `base`.
         self._reader: JournalReader | None = None
@@ -208,7 +219,10 @@ class FileJournal:
             # What was replayed may be in the kernel's memory only, if the process before us was
             # killed between a write and its sync; it is about to be readable.
             file = self._open(end.name)
-            self._active = _Active(end.name, end.header, file, end.size_bytes, end.sealed)
+            size_bytes = end.size_bytes
+            self._active = _Active(
+                end.name, end.header, file, size_bytes, size_bytes, sealed=end.sealed
+            )
             self._kept.pop(end.name)
         self._measure_tail()
         self._look_for_room()
@@ -223,9 +237,9 @@ class FileJournal:
         name = segment_name(self._next_index)
         header = FileHeader(self._next_index, written_ms, secrets.randbits(32))
         file = self._open(name, encode_file_header(FileKind.SEGMENT, header))
-        return _Active(name, header, file, FILE_HEADER_BYTES, sealed=False)
+        return _Active(name, header, file, FILE_HEADER_BYTES, FILE_HEADER_BYTES, sealed=False)
 
-    def _open(self, name: str, head: bytes | None = None) -> AppendFile:
+    def _open(self, name: str, head: bytes | None = None) -> RoomyFile:
         """Open a segment for writing, a new one if it has a head; file and name are synced."""
         try:
             file = self._disk.append_to(name) if head is None else self._disk.create(name)
@@ -247,8 +261,7 @@ class FileJournal:
             raise self._failure
         if self._closed:
             raise InvariantBroken("the journal is written after it was closed")
-        loop = asyncio.get_running_loop()
-        first = await loop.run_in_executor(self._thread, self._append, commands, written_ms)
+        first = await self._thread.run(partial(self._append, commands, written_ms))
         self.grown()
         return first
 
@@ -287,9 +300,7 @@ class FileJournal:
 
         Nothing happens to a segment without records. Raises JournalUnwritable.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._rotate_now, written_ms
-        )
+        return await self._thread.run(partial(self._rotate_now, written_ms))
 
     def _rotate_now(self, written_ms: int) -> int:
         active = self._require_active()
@@ -302,8 +313,7 @@ class FileJournal:
 
         It must be whole, synced and verified. Raises JournalUnwritable.
         """
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._adopt_snapshot, last_index)
+        await self._thread.run(partial(self._adopt_snapshot, last_index))
 
     def _adopt_snapshot(self, last_index: int) -> None:
         self._require_active()
@@ -338,7 +348,7 @@ class FileJournal:
             self._kept.pop(name, None)
             # One by one, so that a crash cannot keep an older file and lose a newer one; and on
             # that thread, since the system tells of a failed sync only once: it must be the end.
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._sync_names, name)
+            await self._thread.run(partial(self._sync_names, name))
 
     def _sync_names(self, name: str) -> None:
         self._require_active()
@@ -349,6 +359,7 @@ class FileJournal:
 
     def _rotate(self, full: _Active, written_ms: int) -> _Active:
         """Begin the next segment; the full one is synced, whatever the setting."""
+        self._trim(full)
         self._sync_segment(full)
         self._active = None
         full.file.close()
@@ -368,11 +379,24 @@ class FileJournal:
         )
         try:
             active.file.write(frame)
+            active.size_bytes += len(frame)
+            if self._room_bytes and active.size_bytes > active.room_end:
+                active.file.reserve(self._room_bytes)
+                active.room_end = active.size_bytes + self._room_bytes
         except OSError as error:
             raise self._unwritable(active.name, error) from error
-        active.size_bytes += len(frame)
         active.sealed = count == 0
         self._unsynced = True
+
+    def _trim(self, active: _Active) -> None:
+        """Give up a segment's room, so that closed segments end with their last frame."""
+        if active.room_end <= active.size_bytes:
+            return
+        try:
+            active.file.trim()
+        except OSError as error:
+            raise self._unwritable(active.name, error) from error
+        active.room_end = active.size_bytes
 
     def _sync_segment(self, active: _Active) -> None:
         try:
@@ -394,11 +418,10 @@ class FileJournal:
         if self._closed:
             return
         self._closed = True
-        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._thread, self._seal)
+            await self._thread.run(self._seal)
         finally:
-            self._thread.shutdown()
+            self._thread.close()
             if self._active is not None:
                 self._active.file.close()
                 self._active = None
@@ -411,6 +434,7 @@ class FileJournal:
         if self._unsynced:
             self._sync_segment(active)
         self._write(active, b"", 0, 0)
+        self._trim(active)
         self._sync_segment(active)
 
 

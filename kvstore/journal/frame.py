@@ -165,15 +165,17 @@ def encode_frame(
 
 
 def scan_frames(
-    data: bytes | memoryview, header: FileHeader
+    data: bytes | memoryview, header: FileHeader, behind: Frame | None = None
 ) -> Iterator[Frame | TornTail | Damage]:
-    """Yield the frames of a segment's bytes (its header included) in order.
+    """Yield the frames of a segment's bytes (its header included) in order, or those behind one.
 
     A TornTail or a Damage ends the scan. Zeros from the last frame to the end are unused space:
     a TornTail of size 0.
     """
     view = memoryview(data)
     offset, index = FILE_HEADER_BYTES, header.index
+    if behind is not None:
+        offset, index = behind.end, behind.first_index + behind.command_count
     while offset < len(view):
         frame = _frame_at(view, offset, header.salt)
         if isinstance(frame, str):

@@ -27,7 +27,7 @@ from kvstore.journal.listing import Chain, Listing, segment_name
 from kvstore.journal.snapshot import read_snapshot
 from kvstore.state.image import Image
 
-__all__ = ["JournalEnd", "JournalReader", "read_listing"]
+__all__ = ["JournalEnd", "JournalReader", "read_listing", "settled_frames"]
 
 
 @dataclass(slots=True)
@@ -49,6 +49,29 @@ def read_listing(files: Files) -> Listing:
         return Listing.of(files.names())
     except OSError as error:
         raise JournalUnreadable(files.folder, error) from error
+
+
+def settled_frames(
+    data: bytes, header: FileHeader, read_again: Callable[[], bytes]
+) -> Iterator[Frame | TornTail | Damage]:
+    """Scan the frames of a segment that may be being written.
+
+    Frames are written over zeros, so reading a file meanwhile can miss one and show the next, which
+    looks like damage. Only what is still there when the file is read again is damage.
+    """
+    last: Frame | None = None
+    met: int | None = None
+    while True:
+        for part in scan_frames(data, header, last):
+            if isinstance(part, Damage) and part.offset != met:
+                met = part.offset
+                break
+            yield part
+            if isinstance(part, Frame):
+                last = part
+        else:
+            return
+        data = read_again()
 
 
 class JournalReader:
@@ -163,7 +186,7 @@ class JournalReader:
         self, name: str, data: bytes, header: FileHeader, *, is_newest: bool
     ) -> Iterator[tuple[Frame, str]]:
         self.end = JournalEnd(name, header)
-        for part in scan_frames(data, header):
+        for part in settled_frames(data, header, lambda: self._read(name)):
             if isinstance(part, Damage):
                 raise JournalCorrupt(self._files.folder / name, part.offset, part.reason)
             if isinstance(part, TornTail):

@@ -1,6 +1,7 @@
 """The one writer: journal, then state, then answer; what waits is one batch; and failures."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from fake_clock import FakeClock, settle
@@ -15,6 +16,7 @@ from kvstore.state.command import (
     CasKey,
     CheckNotExists,
     Command,
+    CreateSession,
     DeleteKey,
     DeleteKeyCas,
     DeleteTree,
@@ -28,7 +30,7 @@ from kvstore.state.command import (
     Txn,
     UnlockKey,
 )
-from kvstore.state.entry import Entry
+from kvstore.state.entry import Entry, ServiceCheck
 from kvstore.state.store import State
 
 from .journals import GatedJournal
@@ -162,6 +164,36 @@ async def test_all_that_is_long_counts(
     queued = [store.engine.submit(command) for _ in range(2)]
     with pytest.raises(Overloaded):
         store.engine.submit(a_write(1))
+    journal.open()
+    await asyncio.gather(under_way, *queued)
+
+
+NO_SESSION = CreateSession(
+    "00000000-0000-4000-8000-000000000001", "", "n1", 0, "release", "", 0, (), (), ()
+)
+# Ids of checks, almost a third of what the queue holds; they are one text in memory.
+CHECKS = ("c" * MIB,) * (QUEUE_BYTES_MAX // MIB // 3)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        replace(NO_SESSION, node_checks=CHECKS),
+        replace(NO_SESSION, service_checks=tuple(ServiceCheck(one, "") for one in CHECKS)),
+        replace(NO_SESSION, checks=CHECKS),
+    ],
+    ids=["node_checks", "service_checks", "checks"],
+)
+async def test_checks_of_a_session_count(
+    store: Store, journal: GatedJournal, command: CreateSession
+) -> None:
+    """Their ids are most of what a session can take: three such sessions leave no room for four."""
+    journal.shut()
+    under_way = store.engine.submit(a_write(0))
+    await settle()
+    queued = [store.engine.submit(command) for _ in range(3)]
+    with pytest.raises(Overloaded):
+        store.engine.submit(command)
     journal.open()
     await asyncio.gather(under_way, *queued)
 

@@ -39,19 +39,55 @@ class Fault:
 class _Content:
     synced: bytes = b""
     tail: bytes = b""
+    # Zeros behind all that, which the next writes go over.
+    room_bytes: int = 0
+    # How long the file is since its last sync, at least.
+    lasting_bytes: int = 0
     # Set by a failed sync: the system has forgotten which bytes are not on the disk, so a later
     # sync reports success and saves nothing (as Linux does).
     sync_is_lost: bool = False
 
-    def visible(self) -> bytes:
+    def __post_init__(self) -> None:
+        self.lasting_bytes = max(self.lasting_bytes, len(self.synced))
+
+    @property
+    def written(self) -> bytes:
         return self.synced + self.tail
+
+    @property
+    def is_synced(self) -> bool:
+        return not self.tail and self.lasting_bytes == len(self.synced) + self.room_bytes
+
+    def visible(self) -> bytes:
+        return self.written + bytes(self.room_bytes)
+
+    def write(self, data: bytes) -> None:
+        self.tail += data
+        self.room_bytes = max(self.room_bytes - len(data), 0)
+
+    def sync(self) -> None:
+        self.synced, self.tail = self.written, b""
+        self.lasting_bytes = len(self.visible())
 
     def after_crash(self) -> Iterator[bytes]:
         """Yield each content that a loss of power may leave, some of them twice.
 
-        The tail is there up to any byte, or all of it with one page, or every page, of zeros.
+        The tail is there up to any byte, or all of it with one page, or every page, of zeros; the
+        file is as long as it was at its last sync, or as it is now.
         """
-        whole, kept = self.visible(), len(self.synced)
+        for left in self._torn():
+            yield self._lengthened(left)
+            yield left.ljust(len(self.visible()), b"\0") if self._has_room else left
+
+    @property
+    def _has_room(self) -> bool:
+        return self.room_bytes > 0 or self.lasting_bytes > len(self.synced)
+
+    def _lengthened(self, left: bytes) -> bytes:
+        return left.ljust(self.lasting_bytes, b"\0")
+
+    def _torn(self) -> Iterator[bytes]:
+        whole, kept = self.written, len(self.synced)
         for size in range(kept, len(whole) + 1):
             yield whole[:size]
         for page in range(kept // PAGE_BYTES * PAGE_BYTES, len(whole), PAGE_BYTES):
@@ -65,7 +101,12 @@ class _Content:
         Any page, or all behind one, is zeros or bytes of other files; then `chosen` mixtures, each
         cut anywhere. A file system that writes sizes before data leaves such.
         """
-        whole, kept = self.visible(), len(self.synced)
+        for left in self._weakly_torn(chance, strangers, chosen):
+            shorter = left if not self.room_bytes else left.ljust(len(self.visible()), b"\0")
+            yield chance.choice((self._lengthened(left), shorter))
+
+    def _weakly_torn(self, chance: Random, strangers: bytes, chosen: int) -> Iterator[bytes]:
+        whole, kept = self.written, len(self.synced)
         pages = [
             (max(start, kept), min(start + PAGE_BYTES, len(whole)))
             for start in range(kept // PAGE_BYTES * PAGE_BYTES, len(whole), PAGE_BYTES)
@@ -83,9 +124,10 @@ class _Content:
 
     def a_few_after_crash(self) -> list[bytes]:
         """Return the contents that matter most, for when another file has many."""
-        half = self.visible()[: len(self.synced) + len(self.tail) // 2]
+        half = self.written[: len(self.synced) + len(self.tail) // 2]
         zeros = self.synced + bytes(len(self.tail))
-        return list(dict.fromkeys((self.synced, half, zeros, self.visible())))
+        left = map(self._lengthened, (self.synced, half, zeros, self.written))
+        return list(dict.fromkeys((*left, self.visible())))
 
 
 def _other_bytes(chance: Random, strangers: bytes, size_bytes: int) -> bytes:
@@ -181,7 +223,7 @@ class FakeDisk:
         many: dict[int, list[bytes]] = {}
         for bindings in itertools.product(*map(self._stood_for, names)):
             bound = {name: one for name, one in zip(names, bindings, strict=True) if one}
-            torn = {id(one): one for one in bound.values() if one.tail}
+            torn = {id(one): one for one in bound.values() if not one.is_synced}
             for key, one in torn.items():
                 if key not in many:
                     weak = one.after_weak_crash(chance, strangers, chosen)
@@ -193,7 +235,7 @@ class FakeDisk:
                 ]
                 for contents in itertools.product(*choices):
                     left = dict(zip(torn, contents, strict=True))
-                    yield {name: left.get(id(one), one.synced) for name, one in bound.items()}
+                    yield {name: left.get(id(one), one.visible()) for name, one in bound.items()}
 
     # --- the methods of a Disk -------------------------------------------------------------
 
@@ -243,6 +285,7 @@ class FakeDisk:
         self._begin(f"truncate {name}")
         content = self._content(name)
         content.synced, content.tail = content.visible()[:size_bytes], b""
+        content.room_bytes, content.lasting_bytes = 0, len(content.synced)
         self._end()
 
     def rename(self, old: str, new: str) -> None:
@@ -291,9 +334,27 @@ class FakeDisk:
             self._begin(f"write {name}")
         except OSError:
             assert self._fault is not None
-            self._content(name).tail += data[: self._fault.written_bytes]
+            self._content(name).write(data[: self._fault.written_bytes])
             raise
-        self._content(name).tail += data
+        self._content(name).write(data)
+        self._end()
+
+    def reserve_room(self, name: str, size_bytes: int) -> None:
+        """Have zeros behind the end of a file; a call that fails may have written some of them."""
+        content = self._content(name)
+        try:
+            self._begin(f"reserve {name}")
+        except OSError:
+            assert self._fault is not None
+            content.room_bytes = max(content.room_bytes, min(self._fault.written_bytes, size_bytes))
+            raise
+        content.room_bytes = max(content.room_bytes, size_bytes)
+        self._end()
+
+    def trim_room(self, name: str) -> None:
+        """Have nothing behind the end of a file."""
+        self._begin(f"trim {name}")
+        self._content(name).room_bytes = 0
         self._end()
 
     def sync_file(self, name: str) -> None:
@@ -305,7 +366,7 @@ class FakeDisk:
             content.sync_is_lost = True
             raise
         if not content.sync_is_lost:
-            content.synced, content.tail = content.visible(), b""
+            content.sync()
         self._end()
 
     def _bind(self, name: str, content: _Content | None) -> None:
@@ -359,7 +420,7 @@ class FakeReader:
 
 
 class FakeFile:
-    """A SegmentFile of a FakeDisk; strict about being closed once and not used after it."""
+    """A RoomyFile of a FakeDisk; strict about being closed once and not used after it."""
 
     def __init__(self, disk: FakeDisk, name: str) -> None:
         self._disk = disk
@@ -375,6 +436,16 @@ class FakeFile:
         """Make what was written last."""
         self._require_open()
         self._disk.sync_file(self._name)
+
+    def reserve(self, size_bytes: int) -> None:
+        """Have zeros behind the end."""
+        self._require_open()
+        self._disk.reserve_room(self._name, size_bytes)
+
+    def trim(self) -> None:
+        """Have nothing behind the end."""
+        self._require_open()
+        self._disk.trim_room(self._name)
 
     def close(self) -> None:
         """Close without a sync."""

@@ -75,7 +75,9 @@ def test_cut_file_is_written_at_its_new_end(disk: Disk) -> None:
     """What is written after a cut follows what was left."""
     file = disk.create("a")
     file.write(b"0123456789")
+    file.close()
     disk.truncate("a", 4)
+    file = disk.append_to("a")
     file.write(b"x")
     file.close()
     assert disk.read("a") == b"0123x"
@@ -204,3 +206,31 @@ def test_file_in_the_place_of_a_folder(tmp_path: Path, below: str) -> None:
     with pytest.raises(NotADirectoryError):
         FolderDisk(tmp_path / "data" / below)
     assert (tmp_path / "data").read_text() == "text"
+
+
+def test_room_is_zeros_that_writes_go_over(disk: Disk) -> None:
+    """They count as bytes of the file; more room is counted from the end of what was written."""
+    file = disk.create("a")
+    file.write(b"one")
+    file.reserve(4)
+    assert disk.read("a") == b"one\0\0\0\0"
+    file.write(b"two")
+    assert disk.read("a") == b"onetwo\0"
+    file.reserve(2)
+    assert disk.read("a") == b"onetwo\0\0"
+    file.write(b"three")
+    assert disk.read("a") == b"onetwothree"
+    file.close()
+
+
+def test_trimmed_file_ends_with_what_was_written(disk: Disk) -> None:
+    """And is written on there, also when it had no room."""
+    file = disk.create("a")
+    file.trim()
+    file.write(b"one")
+    file.reserve(100)
+    file.trim()
+    assert disk.size("a") == 3
+    file.write(b"two")
+    file.close()
+    assert disk.read("a") == b"onetwo"

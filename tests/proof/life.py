@@ -69,6 +69,8 @@ class Plan:
     # four batches appended on the way.
     steps: str
     segment_bytes_max: int
+    # How many zeros are written ahead; less than a batch, and more than several.
+    room_bytes: int
     # Without it what was acknowledged lasts only when it is in a closed segment, or was replayed.
     sync: bool = True
 
@@ -110,8 +112,13 @@ class Life:
 
     def open(self, disk: FakeDisk) -> FileJournal:
         """Open the journal of this life on a disk."""
-        size, sync = self.plan.segment_bytes_max, self.plan.sync
-        return self._journal_class(disk, segment_bytes_max=size, sync=sync)
+        plan = self.plan
+        return self._journal_class(
+            disk,
+            segment_bytes_max=plan.segment_bytes_max,
+            room_bytes=plan.room_bytes,
+            sync=plan.sync,
+        )
 
     async def run(self) -> None:
         """Live; ends without a close."""
@@ -225,7 +232,7 @@ def the_plan() -> Plan:
         [CasKey(b"x", b"1", 1, 0), Txn((SetKey(b"x", b"2", 0), GetKey(b"never")))],
         [DestroySession(_SESSIONS[3])],
     ]
-    return Plan(batches, "aaacraakcaaraaaa", segment_bytes_max=230)
+    return Plan(batches, "aaacraakcaaraaaa", segment_bytes_max=230, room_bytes=150)
 
 
 def a_plan(chance: Random) -> Plan:
@@ -235,7 +242,9 @@ def a_plan(chance: Random) -> Plan:
     batches += [[_a_command(chance) for _ in range(chance.randint(1, 3))] for _ in range(count)]
     steps = "".join(chance.choice("aaaacrk") for _ in range(count))
     segment_bytes_max = chance.choice((60, 150, 300, 900))
-    return Plan(batches, "a" + steps, segment_bytes_max, sync=chance.random() < 3 / 4)
+    room_bytes = chance.choice((0, 1, 40, 150, 500))
+    sync = chance.random() < 3 / 4
+    return Plan(batches, "a" + steps, segment_bytes_max, room_bytes, sync=sync)
 
 
 def _a_command(chance: Random) -> Command:

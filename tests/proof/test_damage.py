@@ -79,7 +79,7 @@ def frames_of(data: bytes) -> list[Frame]:
 
 async def lay_out(*, closed: bool = False) -> Folder:
     """Live until there are enough files: a snapshot with all kinds of things, three segments."""
-    plan = Plan(the_plan().batches[:15], "aaaaaaaacaaaaaa", segment_bytes_max=300)
+    plan = Plan(the_plan().batches[:15], "aaaaaaaacaaaaaa", segment_bytes_max=300, room_bytes=0)
     life = Life(plan)
     await life.run()
     image = life.disk.image()

@@ -35,8 +35,8 @@ class NoSyncOfSegments(FakeDisk):
 
 def _is_of_batch(disk: FakeDisk, name: str) -> bool:
     """Tell whether a sync that is asked for now follows the write of a batch."""
-    just_written = disk.calls[-1] == f"write {name}" and name.endswith(".journal")
-    return just_written and disk.size(name) > FILE_HEADER_BYTES
+    just_written = disk.calls[-1] in (f"write {name}", f"reserve {name}")
+    return just_written and name.endswith(".journal") and disk.size(name) > FILE_HEADER_BYTES
 
 
 class NoSyncOfNewHeaders(FakeDisk):
@@ -107,6 +107,22 @@ class CutsNoTail(FakeDisk):
 
     def truncate(self, name: str, size_bytes: int) -> None:
         """Leave the file as it is."""
+
+
+class TrimsNothing(FakeDisk):
+    """As if the journal left room at the end of a full segment."""
+
+    def trim_room(self, name: str) -> None:
+        """Leave it there."""
+
+
+class NoSyncOfTrims(FakeDisk):
+    """As if the journal began a segment before the end of the last one was synced."""
+
+    def sync_file(self, name: str) -> None:
+        """Leave out the one that follows a trim."""
+        if self.calls[-1] != f"trim {name}":
+            super().sync_file(name)
 
 
 class WritesHalf(FakeDisk):
@@ -229,6 +245,7 @@ class Mutant:
 
 LOST = "after append: 0 batches came back, lasting 1"
 MISSING = "a segment is missing"
+UNFINISHED = "ends in an unfinished frame, yet a later segment exists"
 
 MUTANTS = {
     "no sync of a segment": Mutant(LOST, disk=NoSyncOfSegments),
@@ -244,7 +261,9 @@ MUTANTS = {
     "no checksum of a frame": Mutant(
         "the start refused", replaced=("kvstore.journal.frame.crc32", no_checksum)
     ),
-    "torn tail not cut": Mutant("going on after", disk=CutsNoTail),
+    "torn tail not cut": Mutant(UNFINISHED, disk=CutsNoTail),
+    "room left in a full segment": Mutant(UNFINISHED, disk=TrimsNothing),
+    "no sync of a trimmed segment": Mutant(UNFINISHED, disk=NoSyncOfTrims),
     "short write taken for a whole one": Mutant(LOST, disk=WritesHalf),
     "write repeated": Mutant("expected index 2, found 1", disk=WritesTwice),
     "no sync of what was replayed": Mutant("killed after", disk=NoSyncOfReplayed),
