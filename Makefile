@@ -7,7 +7,7 @@ DATA ?= data
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test check fix conformance lab lab-setup proof soak clean
+.PHONY: help setup run test check fix conformance lab lab-setup proof soak bench bench-long clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,13 @@ proof: setup ## The long forms of all proofs: kills, crash states, the model, fu
 
 soak: setup ## 500 simulated engines for half an hour; ARGS="--minutes 5" for less.
 	$(BIN)/python -m conformance soak $(ARGS)
+
+bench: setup ## Measure this server beside Consul and etcd, three minutes; ARGS="--only get" for less.
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-long: setup ## The same as it is published, an hour; writes docs/performance.md and its plot.
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m benchmarks --long --write-docs $(ARGS)
 
 clean: ## Remove the virtual environment and caches; leaves data alone.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
