@@ -22,7 +22,7 @@ from kvstore.api.params import check_datacenter, check_namespace, parse_read
 from kvstore.api.permission import grants_of, require
 from kvstore.api.query import Query
 from kvstore.api.refusals import refusal
-from kvstore.api.render import render_entries, render_keys
+from kvstore.api.render import render_entries, render_entry, render_keys
 from kvstore.api.renderings import RenderedEntries, Renderings
 from kvstore.api.responses import (
     index_headers,
@@ -59,6 +59,9 @@ VALUE_BYTES_MAX = 512 * 1024
 
 # Prefixes whose index is remembered: as many as there are networks.
 _TREE_INDEXES_MAX = 1024
+
+# Smaller values are rendered anew each time: it takes 2 us, and they are not compressed.
+_KEPT_VALUE_BYTES_MIN = 1000
 
 _TRUE = json_response(Query(()), b"true")
 _FALSE = json_response(Query(()), b"false")
@@ -116,21 +119,21 @@ class KVEndpoints:
         self, query: Query, key: bytes, spelling: "_Spelling | None", index: int | None = None
     ) -> Response:
         """Answer what a key has; `index` is the one to show, by default its own."""
-        state = self._engine.state
-        now, name = state.key_index(key), (key, query.form)
-        keeps = spelling is None and index in (None, now)
-        if keeps:
-            kept = self._renderings.get(name, now)
-            if kept is not None:
-                return kept
-        entry = state.get(key).value
+        read = self._engine.state.get(key)
+        entry, now = read.value, read.index
         headers = index_headers(now if index is None else index)
         if entry is None:
             return not_found(headers)
+        keeps = (
+            len(entry.value) >= _KEPT_VALUE_BYTES_MIN and spelling is None and index in (None, now)
+        )
+        name = (key, query.form)
+        if keeps and (kept := self._renderings.get(name, now)) is not None:
+            return kept
         if "raw" in query:
             response = raw_value(entry.value, headers)
         else:
-            body = render_entries([_respelled(entry, spelling)])
+            body = b"[" + render_entry(_respelled(entry, spelling)) + b"]"
             response = json_response(query, body, headers)
         return self._renderings.keep(name, now, response) if keeps else response
 

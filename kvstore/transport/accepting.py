@@ -17,8 +17,9 @@ __all__ = ["Acceptor"]
 
 log = logging.getLogger(__name__)
 
-# Connections taken at once, so that those that are open get their turn during a burst.
-_AT_ONCE = 256
+# Connections taken at once, some milliseconds of work, so that those that are open get their turn
+# during a burst.
+_AT_ONCE = 32
 # How long it rests when the system has no descriptor or memory for another connection.
 _REST_S = 1.0
 
