@@ -8,6 +8,7 @@ sent, and stays there.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import replace
 from typing import Any, cast
@@ -51,6 +52,8 @@ class FastLane:
         self.recogniser = Recogniser()
         self.draining = False
         self._connections: set[_Connection] = set()
+        # What was encoded last, in which second, whether to be kept alive, and how it came out.
+        self._encoded = _INTERNAL_ERROR, 0, False, b""
         # Queries that have an answer.
         self._woken: deque[_Connection] = deque()
         # Set by `shutdown`: done when no connection is left.
@@ -87,6 +90,16 @@ class FastLane:
         self._connections.discard(connection)
         if not self._connections and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
+
+    def encode(self, response: Response, *, keep_alive: bool) -> bytes:
+        """Return the bytes of a response; the one before is remembered: often it is the same."""
+        second = int(time.time())
+        of, at, kept, data = self._encoded
+        if of is response and at == second and kept is keep_alive:
+            return data
+        data = encode(response, is_head=False, is_old=False, keep_alive=keep_alive)
+        self._encoded = response, second, keep_alive, data
+        return data
 
     def wake(self, connection: "_Connection") -> None:
         """Have the query that is parked on a connection answered soon."""
@@ -376,7 +389,7 @@ class _Connection(asyncio.BufferedProtocol):
     def _send(self, response: Response) -> None:
         assert self._transport is not None
         keep_alive = self._keeps(response)
-        self._transport.write(encode(response, is_head=False, is_old=False, keep_alive=keep_alive))
+        self._transport.write(self._lane.encode(response, keep_alive=keep_alive))
         if not keep_alive:
             self._transport.close()
 

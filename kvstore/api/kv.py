@@ -112,24 +112,34 @@ class KVEndpoints:
             lambda: Read(index_of(key), None), Scope(kind, key), options.min_index, options.wait_s
         )
         if isinstance(read, Parked):
+            if not wants_list:
+                respond = partial(respond, is_shared=True)
             return Waiting(read, lambda found: respond(found.index))
         return respond()
 
     def _one(
-        self, query: Query, key: bytes, spelling: "_Spelling | None", index: int | None = None
+        self,
+        query: Query,
+        key: bytes,
+        spelling: "_Spelling | None",
+        index: int | None = None,
+        *,
+        is_shared: bool = False,
     ) -> Response:
-        """Answer what a key has; `index` is the one to show, by default its own."""
+        """Answer what a key has; `index` is the one to show, by default its own.
+
+        `is_shared` says that others are likely to be given the same answer now.
+        """
         read = self._engine.state.get(key)
         entry, now = read.value, read.index
-        headers = index_headers(now if index is None else index)
         if entry is None:
-            return not_found(headers)
-        keeps = (
-            len(entry.value) >= _KEPT_VALUE_BYTES_MIN and spelling is None and index in (None, now)
-        )
+            return not_found(index_headers(now if index is None else index))
+        is_worth_it = is_shared or len(entry.value) >= _KEPT_VALUE_BYTES_MIN
+        keeps = is_worth_it and spelling is None and index in (None, now)
         name = (key, query.form)
         if keeps and (kept := self._renderings.get(name, now)) is not None:
             return kept
+        headers = index_headers(now if index is None else index)
         if "raw" in query:
             response = raw_value(entry.value, headers)
         else:
