@@ -96,9 +96,11 @@ def wrong_type(value: Any, place: str, wanted: str) -> InvalidRequest:
 
 def text_of(value: Any, place: str, wanted: str = "string") -> str:
     """Return a text that UTF-8 can spell. Raises InvalidRequest."""
+    if type(value) is str and value.isascii():
+        return value  # as most are
     if not isinstance(value, str) or isinstance(value, Number):
         raise wrong_type(value, place, wanted)
-    return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
+    return _LONE_SURROGATE.sub("\ufffd", value)
 
 
 def uint_of(value: Any, place: str, bits: int) -> int:

@@ -73,6 +73,7 @@ _MAKE: dict[str, Callable[[_KV], TxnOp]] = {
 }
 _WRITES = frozenset(("set", "cas", "lock", "unlock", "delete", "delete-cas", "delete-tree"))
 
+_PLACE = "Go struct field KVTxnOp.KV."
 # What else a transaction of Consul's may hold; the first in this order counts (T3).
 _CATALOG_KINDS = ("Node", "Service", "Check")
 
@@ -99,7 +100,7 @@ def _parse_op(value: Any) -> WrittenOp | None:
     kv: _KV | None = None
     catalog: dict[str, WrittenOp | None] = {}
     for name, one in value:
-        kind = name.casefold()
+        kind = "kv" if name == "KV" else name.casefold()
         if kind == "kv":
             # Of two, the second adds to the first, as with any structure that Go reads twice.
             kv = None if one is None else _read_kv(kv or _KV(), one)
@@ -116,7 +117,7 @@ def _read_kv(kv: _KV, value: Any) -> _KV:
     if not isinstance(value, Members):
         raise wrong_type(value, "Go struct field TxnOp.KV", "api.KVTxnOp")
     for name, one in value:
-        parse = _MEMBERS.get(name.casefold())
+        parse = _MEMBERS.get(name) or _MEMBERS.get(name.casefold())
         if parse is None:
             raise InvalidRequest(f"json: unknown field {quote(name)}")
         parse(kv, one)
@@ -141,45 +142,48 @@ def _parse_catalog(kind: str, value: Any) -> WrittenOp | None:
     return WrittenOp(ImpossibleOp(why), b"", verb != "get", needs_key=False)
 
 
-def _place(member: str) -> str:
-    return f"Go struct field KVTxnOp.KV.{member}"
-
-
 def _verb(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.verb = text_of(value, _place("Verb"), "api.KVOp")
+        kv.verb = text_of(value, _PLACE + "Verb", "api.KVOp")
 
 
 def _key(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.key = text_of(value, _place("Key")).encode()
+        kv.key = text_of(value, _PLACE + "Key").encode()
 
 
 def _value(kv: _KV, value: Any) -> None:
-    kv.value = b"" if value is None else bytes_of(value, _place("Value"))
+    kv.value = b"" if value is None else bytes_of(value, _PLACE + "Value")
 
 
 def _flags(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.flags = uint_of(value, _place("Flags"), 64)
+        kv.flags = uint_of(value, _PLACE + "Flags", 64)
 
 
 def _index(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.index = uint_of(value, _place("Index"), 64)
+        kv.index = uint_of(value, _PLACE + "Index", 64)
 
 
 def _session(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.session = text_of(value, _place("Session"))
+        kv.session = text_of(value, _PLACE + "Session")
 
 
 def _namespace(_kv: _KV, value: Any) -> None:
     if value is not None:
-        text_of(value, _place("Namespace"))  # then ignored (T11)
+        text_of(value, _PLACE + "Namespace")  # then ignored (T11)
 
 
+# As Go's clients spell them, and as any other spelling is folded.
 _MEMBERS: dict[str, Callable[[_KV, Any], None]] = {
+    "Verb": _verb,
+    "Key": _key,
+    "Value": _value,
+    "Flags": _flags,
+    "Index": _index,
+    "Session": _session,
     "verb": _verb,
     "key": _key,
     "value": _value,
