@@ -21,6 +21,7 @@ UNMIRRORED = {"__init__.py", "__main__.py"}
 # Tests of a property of a whole floor; everything else is named after the file it tests.
 WHOLE_FLOOR = {
     "state/test_model.py",  # random commands against a dict
+    "api/test_two_lanes.py",  # the same requests to both
 }
 
 

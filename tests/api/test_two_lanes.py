@@ -255,6 +255,7 @@ def _end(writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(max(120, TALKS // 20))
 async def test_both_lanes_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is sent, byte for byte, and the stores are equal at the end."""
     # Nothing waits two seconds for the rest of a body that nobody wants.
