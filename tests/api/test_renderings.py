@@ -13,13 +13,15 @@ from fake_clock import FakeClock, settle
 from kvstore.access.rules import Level, Rules
 from kvstore.api.exchange import Response, Waiting
 from kvstore.api.kv import KVEndpoints
-from kvstore.api.renderings import Renderings
+from kvstore.api.render import render_entries, render_entry
+from kvstore.api.renderings import RenderedEntries, Renderings
 from kvstore.api.router import Router
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
 from kvstore.engine.engine import Engine
 from kvstore.journal.memory import MemoryJournal
 from kvstore.state.applied import Read
+from kvstore.state.entry import Entry
 from kvstore.state.graveyard import Graveyard
 
 from .calls import IDENTITY, Calls, endpoints
@@ -234,3 +236,45 @@ async def change_session(one: Store, chance: Random, sessions: list[str], holder
     else:
         one.clock.advance(30)
         await settle()
+
+
+def stored(key: bytes, size_bytes: int = 10, index: int = 3) -> Entry:
+    """Return an entry as a store has it."""
+    return Entry(key, b"x" * size_bytes, 0, "", 0, index, index)
+
+
+def test_a_list_is_that_of_its_entries() -> None:
+    """Also when some of them have changed, and when there are none."""
+    kept = RenderedEntries()
+    first = [stored(b"%d" % number) for number in range(5)]
+    assert kept.render(first) == render_entries(first)
+    second = [*first[:2], stored(b"2", index=9), *first[3:]]
+    assert kept.render(second) == render_entries(second)
+    assert kept.render(first) == render_entries(first)
+    assert kept.render([]) == b"[]"
+
+
+@pytest.mark.parametrize("bounds", [(3, 1 << 20), (100, 400), (1, 1)])
+def test_what_is_kept_of_lists_is_bounded(bounds: tuple[int, int]) -> None:
+    """Whatever does not fit is made anew, and is right all the same."""
+    kept = RenderedEntries(*bounds)
+    for _ in range(3):
+        for count in (1, 3, 4, 10):
+            entries = [stored(b"%d" % number, 100 * number) for number in range(count)]
+            assert kept.render(entries) == render_entries(entries)
+
+
+def test_an_entry_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it stays what it was."""
+    rendered: list[bytes] = []
+
+    def render(entry: Entry) -> bytes:
+        rendered.append(entry.key)
+        return render_entry(entry)
+
+    monkeypatch.setattr("kvstore.api.renderings.render_entry", render)
+    kept, entries = RenderedEntries(), [stored(b"a"), stored(b"b")]
+    kept.render(entries)
+    kept.render(entries)
+    kept.render([entries[0], stored(b"b", index=4)])
+    assert rendered == [b"a", b"b", b"b"]
