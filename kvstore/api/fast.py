@@ -74,12 +74,14 @@ class FastLane:
 
     async def shutdown(self, timeout_s: float) -> None:
         """End all connections; those with an answer under way have so long to get it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
         if self._connections:
-            self._empty = asyncio.get_running_loop().create_future()
+            self._empty = loop.create_future()
             await asyncio.wait((self._empty,), timeout=timeout_s)
             for connection in list(self._connections):
                 connection.abort()
-        await self.lane.shutdown(timeout_s)
+        await self.lane.shutdown(max(0.0, until - loop.time()))
 
     def joined(self, connection: "_Connection") -> None:
         """Know a connection."""
@@ -280,7 +282,7 @@ class _Connection(asyncio.BufferedProtocol):
         assert isinstance(waiting, Waiting)
         if waiting.parked.ran_out:
             # An answer with the old index must not show what is written from now on.
-            self._under_way = waiting.render(read)
+            self._under_way = _rendered(waiting, read)
         self._lane.wake(self)
 
     async def _answer_when_there_is_room(self, under_way: Waiting | Response) -> None:
@@ -410,8 +412,12 @@ def _response(under_way: Waiting | Response) -> Response:
     """Return what is answered to a query that was parked."""
     if isinstance(under_way, Response):
         return under_way
+    return _rendered(under_way, under_way.parked.look())
+
+
+def _rendered(waiting: Waiting, read: Read[Any]) -> Response:
     try:
-        return under_way.render(under_way.parked.look())
+        return waiting.render(read)
     except Exception:
         log.exception(_BUG)
         return _INTERNAL_ERROR
