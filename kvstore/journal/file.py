@@ -84,6 +84,8 @@ class FileJournal:
         self._sync = sync
         self._segment_bytes_max = segment_bytes_max
         self._room_bytes = room_bytes if sync else 0
+        # Whether there is space enough for room.
+        self._may_reserve = False
         self._space = space or Space()
         # Is called on the event loop after each batch.
         self.grown: Callable[[], None] = _ignore
@@ -141,7 +143,7 @@ class FileJournal:
         Looked at after each batch, and again whenever it is asked for while there is no room.
         """
         if self._full is not None:
-            self._look_for_room()
+            self._look_at_space()
         return self._full
 
     def replay_progress(self) -> tuple[int, int]:
@@ -225,7 +227,7 @@ class FileJournal:
             )
             self._kept.pop(end.name)
         self._measure_tail()
-        self._look_for_room()
+        self._look_at_space()
 
     def _size(self, name: str) -> int:
         try:
@@ -278,7 +280,7 @@ class FileJournal:
             self._sync_segment(active)
         first = self._next_index
         self._next_index += len(commands)
-        self._look_for_room()
+        self._look_at_space()
         return first
 
     def _require_active(self) -> _Active:
@@ -288,12 +290,16 @@ class FileJournal:
             raise InvariantBroken("the journal is written before it was replayed or after a close")
         return self._active
 
-    def _look_for_room(self) -> None:
+    def _look_at_space(self) -> None:
         try:
             free_bytes = self._disk.free_bytes()
         except OSError:  # whatever it is, a write will find out and say it
             return
-        self._full = self._space.shortage(self._folder_bytes(), free_bytes)
+        held_bytes, ahead_bytes = self._folder_bytes(), 2 * self._room_bytes
+        self._full = self._space.shortage(held_bytes, free_bytes)
+        # Room is never what makes it full.
+        shortage = self._space.shortage(held_bytes + ahead_bytes, free_bytes - ahead_bytes)
+        self._may_reserve = shortage is None
 
     async def rotate(self, written_ms: int) -> int:
         """Begin the next segment, so that all others are closed; return their last index.
@@ -327,7 +333,7 @@ class FileJournal:
         self._kept[name] = size_bytes
         self._base_index = last_index
         self._measure_tail()
-        self._look_for_room()
+        self._look_at_space()
 
     def _measure_tail(self) -> None:
         tail = Listing.of(self._kept).chain(self._base_index).segments
@@ -380,7 +386,7 @@ class FileJournal:
         try:
             active.file.write(frame)
             active.size_bytes += len(frame)
-            if self._room_bytes and active.size_bytes > active.room_end:
+            if self._room_bytes and self._may_reserve and active.size_bytes > active.room_end:
                 active.file.reserve(self._room_bytes)
                 active.room_end = active.size_bytes + self._room_bytes
         except OSError as error:

@@ -21,6 +21,7 @@ from kvstore.journal.frame import (
     encode_frame,
 )
 from kvstore.journal.reader import settled_frames
+from kvstore.journal.space import Space
 
 from .batches import FIRST, SEGMENT_BYTES, flat, recover, replayed, small_batches, write
 from .fake_disk import FakeDisk, Fault
@@ -174,3 +175,25 @@ def test_file_without_damage_is_read_once() -> None:
     found, left = read_one_after_the_other([a_segment(1, 1), b""])
     assert [type(one) for one in found] == [Frame, Frame, TornTail]
     assert left == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "left_bytes"),
+    [
+        (Space(), 2 * ROOM_BYTES - 1),
+        (Space(free_bytes_min=5000), 5000 + 2 * ROOM_BYTES - 1),
+        (Space(folder_bytes_max=2 * ROOM_BYTES), 1 << 30),
+    ],
+)
+async def test_no_room_where_space_is_short(
+    monkeypatch: pytest.MonkeyPatch, space: Space, left_bytes: int
+) -> None:
+    """Room is never what fills a disk or a folder: batches go on without it."""
+    disk = FakeDisk()
+    monkeypatch.setattr(disk, "free_bytes", lambda: left_bytes)
+    journal = FileJournal(disk, room_bytes=ROOM_BYTES, space=space)
+    replayed(journal)
+    await write(journal, small_batches(3))
+    assert f"reserve {FIRST}" not in disk.calls
+    assert journal.full is None
+    await journal.close()
