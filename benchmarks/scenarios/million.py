@@ -78,6 +78,7 @@ def _figures(ground: Ground, folders: int, suffix: str) -> list[Figure]:
     ground.tell(f"reading and writing among {folders * _PER_FOLDER} entries")
     ground.server.wait_for_rest()
     found = _named("put", suffix, put_load(ground, "bench/put/", _WRITERS))
+    ground.server.wait_for_rest()  # the writes may have made a snapshot due
     if dialect.get("").method == "GET":  # etcd's gateway has keys in bodies, in base64
         target = dialect.get(f"{_ROOT}/%03d/%03d").target
         arguments = [str(folders), str(_PER_FOLDER), target]

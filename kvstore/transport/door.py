@@ -20,7 +20,8 @@ __all__ = ["CONNECTIONS_MAX", "Admitted", "Door", "connections_within"]
 
 log = logging.getLogger(__name__)
 
-# 64 engines with 500 networks each. An idle connection takes some 6 KiB, a parked query some 16.
+# 64 engines with 500 networks each. An idle connection takes some 2 KiB, a parked query some 4; in
+# aiohttp's lane more.
 CONNECTIONS_MAX = 32_768
 # One client may have three quarters of the connections: far more than an engine's one for each
 # network, also where the system allows few, and still no single client keeps out all others.
