@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import resource
+import signal
 import threading
 from functools import partial
 from pathlib import Path
@@ -142,3 +143,19 @@ def test_thread_that_is_forgotten_ends() -> None:
     gc.collect()
     left.join(timeout=60)
     assert not left.is_alive()
+
+
+async def test_a_signal_that_reaches_the_thread() -> None:
+    """It is the main thread's to handle: the journal's goes on waiting for work."""
+    thread, seen = JournalThread(), list[int]()
+    before = signal.signal(signal.SIGUSR1, lambda number, _frame: seen.append(number))
+    try:
+        ident = await thread.run(threading.get_ident)
+        for count in range(1, 20):
+            signal.pthread_kill(ident, signal.SIGUSR1)
+            async with asyncio.timeout(10):
+                assert await thread.run(threading.get_ident) == ident
+            assert seen == [signal.SIGUSR1] * count
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        thread.close()
