@@ -67,8 +67,10 @@ class Response:
     compressible: Final[bool] = True
     # Whether the connection ends after this answer.
     close: Final[bool] = False
-    # The same, compressed, once somebody wanted it; see `outgoing.packed`.
+    # The same, compressed, once somebody wanted it; and the making of it, while it takes a thread.
+    # See `outgoing.packed`.
     packed: "Response | None" = field(default=None, compare=False, repr=False)
+    packing: "asyncio.Future[Response] | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True)

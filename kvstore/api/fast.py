@@ -19,7 +19,7 @@ from kvstore.api.lane import LARGE_BYTES, READ_AHEAD_BYTES, UNREAD, Lane
 from kvstore.api.ordinary import Ordinary, Recogniser
 from kvstore.api.outgoing import encode, encode_head, packed, packed_aside, send_pieces
 from kvstore.api.refusals import guarded, refusal
-from kvstore.api.responses import text
+from kvstore.api.responses import BUG, INTERNAL_ERROR
 from kvstore.api.router import BAD_REQUEST
 from kvstore.api.web import tcp_keepalive
 from kvstore.errors import KVStoreError
@@ -36,8 +36,7 @@ _WOKEN_AT_ONCE = 64
 _TAKEN = (Response, Writing, Waiting)
 _ANSWERABLE = (Waiting, Response)
 
-_BUG = "a bug: a request ended with an error"
-_INTERNAL_ERROR = replace(text(500, "internal error"), close=True)
+_INTERNAL_ERROR = replace(INTERNAL_ERROR, close=True)
 
 # What a connection waits for before it takes the next request: a write, a parked query, its answer
 # that is about to be sent, or the sending of an answer.
@@ -48,7 +47,9 @@ class FastLane:
     """Makes the protocols of new connections; what they are not made for goes to `lane`."""
 
     def __init__(self, lane: Lane) -> None:
-        self.lane = lane
+        self.other = lane
+        self.router = lane.router
+        self.terms = lane.terms
         self.recogniser = Recogniser()
         self.draining = False
         self._connections: set[_Connection] = set()
@@ -68,7 +69,7 @@ class FastLane:
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
         self.draining = True
-        self.lane.drain()
+        self.other.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
 
@@ -81,7 +82,7 @@ class FastLane:
             await asyncio.wait((self._empty,), timeout=timeout_s)
             for connection in list(self._connections):
                 connection.abort()
-        await self.lane.shutdown(max(0.0, until - loop.time()))
+        await self.other.shutdown(max(0.0, until - loop.time()))
 
     def joined(self, connection: "_Connection") -> None:
         """Know a connection."""
@@ -164,11 +165,11 @@ class _Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Return what to read into: one for all connections, since nothing stays in it."""
-        return self._lane.lane.terms.buffer
+        return self._lane.terms.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        self.data_received(bytes(self._lane.lane.terms.buffer[:nbytes]))
+        self.data_received(bytes(self._lane.terms.buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes off the wire."""
@@ -185,7 +186,7 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             answer = self._dispatch(request)
         except Exception:
-            log.exception(_BUG)
+            log.exception(BUG)
             answer = _INTERNAL_ERROR
         if isinstance(answer, Response):
             if answer is BAD_REQUEST:
@@ -245,7 +246,7 @@ class _Connection(asyncio.BufferedProtocol):
         under_way = self._under_way
         if not isinstance(under_way, _ANSWERABLE):
             return
-        if self._lane.lane.terms.answers.is_full:
+        if self._lane.terms.answers.is_full:
             self._under_way = asyncio.ensure_future(self._answer_when_there_is_room(under_way))
         else:
             self._answer(_response(under_way))
@@ -253,7 +254,7 @@ class _Connection(asyncio.BufferedProtocol):
     # --- requests -----------------------------------------------------------------------------
 
     def _dispatch(self, request: Ordinary) -> Response | Writing | Waiting:
-        router = self._lane.lane.router
+        router = self._lane.router
         answer = router.dispatch(request.method, request.target, request.headers)
         if isinstance(answer, NeedBody):
             size_bytes = len(request.body)
@@ -273,7 +274,7 @@ class _Connection(asyncio.BufferedProtocol):
         except KVStoreError as error:
             response = refusal(error)
         except Exception:
-            log.exception(_BUG)
+            log.exception(BUG)
             response = _INTERNAL_ERROR
         self._answer(response)
 
@@ -286,7 +287,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._lane.wake(self)
 
     async def _answer_when_there_is_room(self, under_way: Waiting | Response) -> None:
-        await self._lane.lane.terms.answers.room()
+        await self._lane.terms.answers.room()
         self._answer(_response(under_way))
 
     def _keep(self, data: bytes) -> None:
@@ -304,7 +305,7 @@ class _Connection(asyncio.BufferedProtocol):
         transport = self._transport
         assert transport is not None
         self._leave()
-        connection = self._lane.lane()
+        connection = self._lane.other()
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if self._paused:
@@ -323,14 +324,14 @@ class _Connection(asyncio.BufferedProtocol):
         """Count a larger request, or what is behind one; False when there is too much of all."""
         if size_bytes <= _SMALL_BYTES and self._under_way is None:
             return True
-        if not self._lane.lane.terms.received.take(size_bytes):
+        if not self._lane.terms.received.take(size_bytes):
             return False
         self._counted_bytes += size_bytes
         return True
 
     def _give_back(self) -> None:
         if self._counted_bytes:
-            self._lane.lane.terms.received.give_back(self._counted_bytes)
+            self._lane.terms.received.give_back(self._counted_bytes)
             self._counted_bytes = 0
 
     # --- answers ------------------------------------------------------------------------------
@@ -342,7 +343,7 @@ class _Connection(asyncio.BufferedProtocol):
             target, _, _ = self._asked.target.partition("?")
             log.debug("%s %s: %d", self._asked.method, target, response.status)
             self._asked = None
-        size_bytes, answers = len(response.body), self._lane.lane.terms.answers
+        size_bytes, answers = len(response.body), self._lane.terms.answers
         if size_bytes >= LARGE_BYTES:
             if not answers.is_full:
                 self._send_large(response)
@@ -358,7 +359,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _send_large(self, response: Response) -> None:
         """Send an answer that is counted, at once, until the client has taken it."""
-        answers, size_bytes = self._lane.lane.terms.answers, len(response.body)
+        answers, size_bytes = self._lane.terms.answers, len(response.body)
         answers.take(size_bytes)
         sending = asyncio.ensure_future(self._send_packed(response))
         # Not in the task, which may be cancelled before it begins.
@@ -373,7 +374,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     async def _send_on(self, head: bytes = b"", body: bytes = b"") -> None:
         assert self._transport is not None
-        terms = self._lane.lane.terms
+        terms = self._lane.terms
         await send_pieces(head, body, self._transport, self._until_taken, terms)
         self._end_of_request()
 
@@ -419,5 +420,5 @@ def _rendered(waiting: Waiting, read: Read[Any]) -> Response:
     try:
         return waiting.render(read)
     except Exception:
-        log.exception(_BUG)
+        log.exception(BUG)
         return _INTERNAL_ERROR

@@ -259,8 +259,12 @@ class Lane(web.Server):
             # What was read is looked up again: if a write wakes thousands, they must not hold
             # what they read all at once. But an answer with the old index must not show what is
             # written from now on.
-            if not future.done():  # the client may have left a moment ago
+            if future.done():  # the client has left a moment ago
+                return
+            try:
                 future.set_result(waiting.render(read) if waiting.parked.ran_out else None)
+            except Exception as bug:  # noqa: BLE001 - it is raised where it is waited for
+                future.set_exception(bug)
 
         waiting.parked.on_done(wake)
         connection.parked = True

@@ -123,15 +123,21 @@ def packed(response: Response) -> Response:
     """
     if response.packed is None:
         headers = response.headers + b"Content-Encoding: gzip\r\n"
-        response.packed = replace(response, headers=headers, body=compress(response.body))
+        body = compress(response.body)
+        response.packed = replace(response, headers=headers, body=body, packing=None)
     return response.packed
 
 
 async def packed_aside(response: Response) -> Response:
-    """Return a response with its body compressed; a large one is done in a thread."""
-    if response.packed is None and len(response.body) >= _COMPRESS_ASIDE_BYTES:
-        return await asyncio.to_thread(packed, response)
-    return packed(response)
+    """Return a response with its body compressed; a large one is done in a thread, once.
+
+    However many clients wait for it, and however many of them leave.
+    """
+    if response.packed is not None or len(response.body) < _COMPRESS_ASIDE_BYTES:
+        return packed(response)
+    if response.packing is None:
+        response.packing = asyncio.ensure_future(asyncio.to_thread(packed, response))
+    return await asyncio.shield(response.packing)
 
 
 def encode_stream(headers: bytes, *, is_old: bool, keep_alive: bool) -> bytes:

@@ -5,6 +5,8 @@ from kvstore.api.query import Query
 from kvstore.api.render import indent
 
 __all__ = [
+    "BUG",
+    "INTERNAL_ERROR",
     "KNOWN_LEADER",
     "NOT_LOOKED",
     "archive",
@@ -94,3 +96,8 @@ def redirect(location: str, page: str) -> Response:
         headers += "Content-Type: text/html; charset=utf-8\r\n"
     body = page.encode("utf-8", "surrogateescape")
     return Response(301, headers.encode("latin-1"), body, compressible=False)
+
+
+# What is logged and answered when a request ends with an error that nobody expected.
+BUG = "a bug: a request ended with an error"
+INTERNAL_ERROR = text(500, "internal error")

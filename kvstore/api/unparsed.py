@@ -18,7 +18,7 @@ from kvstore.api.outgoing import (
     TWO_HOSTS,
     encode,
 )
-from kvstore.api.responses import text
+from kvstore.api.responses import BUG, INTERNAL_ERROR
 from kvstore.api.router import BAD_REQUEST as BAD_REQUEST_ANSWER
 from kvstore.api.web import BadHttpMethod, HttpProcessingError, LineTooLong
 
@@ -79,8 +79,8 @@ def unparsed(
     elif status < 500:
         answer = None
     else:
-        log.error("a bug: a request ended with an error", exc_info=error)
-        answer = text(500, "internal error")
+        log.error(BUG, exc_info=error)
+        answer = INTERNAL_ERROR
     return BAD_REQUEST if answer is None else encode_last(answer)
 
 

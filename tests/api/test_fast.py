@@ -159,6 +159,25 @@ async def test_a_bug_at_the_last_step(served: Served, caplog: pytest.LogCaptureF
     assert served.calls.engine.state.entry_count == 1
 
 
+@pytest.mark.parametrize("kind", [FastLane, lambda lane: lane], ids=["fast", "aiohttp"])
+async def test_a_bug_when_the_time_is_up(
+    served: Served, caplog: pytest.LogCaptureFixture, kind: Callable[[Lane], FastLane | Lane]
+) -> None:
+    """A query that stumbles when it runs out is a 500 like any other, in either lane."""
+    lane = Lane(StumblingRouter(*endpoints(served.calls.engine)))
+    async with listening(kind(lane)) as port:
+        client = await connect(port)
+        await client.send(encode("GET", "/v1/kv/a?index=99"))
+        await until(lambda: served.calls.engine.parked_count == 1)
+        served.calls.engine.release_parked()
+        answer = await client.read()
+        assert (answer.status, answer.body, answer.closes) == (500, b"internal error", True)
+        await client.close()
+    assert [record.exc_info is not None for record in caplog.records if record.levelno > 30] == [
+        True
+    ]
+
+
 async def test_a_journal_that_fails_under_many_writes() -> None:
     """All of them are told why, and their connections go on."""
 

@@ -1,11 +1,12 @@
 """Responses as bytes."""
 
+import asyncio
 import re
 
 import pytest
 
 from kvstore.api.exchange import Response
-from kvstore.api.outgoing import BAD_REQUEST, HEAD_TOO_LARGE, NO_HOST, encode
+from kvstore.api.outgoing import BAD_REQUEST, HEAD_TOO_LARGE, NO_HOST, encode, packed_aside
 
 TRUE = Response(200, b"Content-Type: application/json\r\n", b"true")
 
@@ -58,3 +59,23 @@ def test_what_is_no_request(data: bytes, text: bytes) -> None:
         b"Content-Type: text/plain; charset=utf-8",
         b"Connection: close",
     ]
+
+
+async def test_a_large_body_is_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait for it at once, and though one of them leaves meanwhile."""
+    compressed: list[int] = []
+
+    def compress(body: bytes) -> bytes:
+        compressed.append(len(body))
+        return b"packed"
+
+    monkeypatch.setattr("kvstore.api.outgoing.compress", compress)
+    response = Response(200, b"X: 1\r\n", b"x" * (1 << 20))
+    waiting = [asyncio.create_task(packed_aside(response)) for _ in range(50)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    answers = await asyncio.gather(*waiting[1:])
+    assert compressed == [1 << 20]
+    assert {id(one) for one in answers} == {id(await packed_aside(response))}
+    assert answers[0].headers == b"X: 1\r\nContent-Encoding: gzip\r\n"
+    assert (answers[0].body, response.body) == (b"packed", b"x" * (1 << 20))
