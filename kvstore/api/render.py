@@ -43,9 +43,10 @@ def render_text(text: bytes) -> bytes:
     return b'"' + text.decode("utf-8", "surrogateescape").translate(_ESCAPES).encode() + b'"'
 
 
-def render_entry(entry: Entry) -> bytes:
-    """Return an entry as a JSON object (H29)."""
-    value = b'"' + b2a_base64(entry.value, newline=False) + b'"' if entry.value else b"null"
+def render_entry(entry: Entry, *, with_value: bool = True) -> bytes:
+    """Return an entry as a JSON object (H29); without its value as if that were empty."""
+    shown = with_value and entry.value
+    value = b'"' + b2a_base64(entry.value, newline=False) + b'"' if shown else b"null"
     session = b',"Session":"%s"' % entry.session.encode() if entry.session else b""
     return (
         b'{"LockIndex":%d,"Key":%s,"Flags":%d,"Value":%s%s,"CreateIndex":%d,"ModifyIndex":%d}'

@@ -148,20 +148,7 @@ def _shown(results: Iterable[OpResult], grants: Grants) -> Iterable[bytes]:
 def _result(one: OpResult) -> bytes:
     if one.entry is None:
         return render_entry(Entry(one.key, b"", 0, "", 0, 0, 0))
-    if one.with_value or not one.entry.value:
-        return render_entry(one.entry)
-    shown = one.entry
-    return render_entry(
-        Entry(
-            shown.key,
-            b"",
-            shown.flags,
-            shown.session,
-            shown.lock_index,
-            shown.create_index,
-            shown.modify_index,
-        )
-    )
+    return render_entry(one.entry, with_value=one.with_value)
 
 
 def _failure(failure: OpFailure, written: WrittenOp, grants: Grants) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Members match in any letter case and the last of two wins, but one that is unkno
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kvstore.api.gojson import Members, bytes_of, decode, text_of, uint_of, wrong_type
 from kvstore.api.gotext import quote
@@ -31,17 +31,17 @@ from kvstore.state.command import (
 __all__ = ["WrittenOp", "parse_txn_body"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WrittenOp:
     """One operation as the client wrote it."""
 
-    op: TxnOp
+    op: Final[TxnOp]
     # What the operation is about; empty for one that is not about keys.
-    key: bytes
+    key: Final[bytes]
     # Whether Consul counts it as a write (T6): it does not count a verb that it does not know.
-    is_write: bool
+    is_write: Final[bool]
     # Whether it is wrong without a key (T4).
-    needs_key: bool
+    needs_key: Final[bool]
 
 
 @dataclass(slots=True)

@@ -54,15 +54,14 @@ def run_txn(tables: Tables, index: int, command: Txn) -> Applied:
     tables.begin()
     results: list[OpResult] = []
     failures: list[OpFailure] = []
-    changed: dict[bytes, None] = {}
+    changed: list[bytes] = []
     for position, op in enumerate(command.ops):
         write = _WRITE.get(type(op))
         if write is None:
             _read(tables, position, op, results, failures)
             continue
         applied = write(tables, index, op)
-        for key in applied.changed_keys:
-            changed[key] = None
+        changed += applied.changed_keys
         if not applied.done:
             failures.append(OpFailure(position, op, refusal=applied.refusal))
         elif isinstance(op, _LEAVING):
@@ -71,7 +70,8 @@ def run_txn(tables: Tables, index: int, command: Txn) -> Applied:
         tables.roll_back()
         return Applied(index, done=False, txn=TxnOutcome(failures=tuple(failures)))
     tables.commit()
-    return Applied(index, changed_keys=tuple(changed), txn=TxnOutcome(tuple(results)))
+    once = tuple(dict.fromkeys(changed))
+    return Applied(index, changed_keys=once, txn=TxnOutcome(tuple(results)))
 
 
 def read_txn(tables: Tables, ops: Iterable[TxnOp]) -> TxnOutcome:

@@ -2,8 +2,10 @@
 # ruff: noqa: N802 - test names begin with the ids of the contract, as they are written there
 
 import json
+import re
 from base64 import b64encode
 from contextlib import suppress
+from itertools import chain, product
 from typing import Any
 
 import pytest
@@ -252,6 +254,18 @@ def test_T1_what_is_no_base64(text: str, at: int) -> None:
     with pytest.raises(InvalidRequest) as caught:
         bytes_of(text, PLACE)
     assert str(caught.value) == f"illegal base64 data at input byte {at}"
+
+
+def test_all_short_texts_are_base64_or_not() -> None:
+    """Whole groups of four, the last one filled up with one or two signs, and breaks anywhere."""
+    whole = re.compile("([A9]{4})*([A9]{2}==|[A9]{3}=)?")
+    for text in map("".join, chain.from_iterable(product("A9=\n-", repeat=n) for n in range(8))):
+        try:
+            bytes_of(text, PLACE)
+        except InvalidRequest:
+            assert not whole.fullmatch(text.replace("\n", "")), repr(text)
+        else:
+            assert whole.fullmatch(text.replace("\n", "")), repr(text)
 
 
 def test_base64_with_bits_to_spare() -> None:
