@@ -42,9 +42,8 @@ class Million(Scenario):
         base = server.look().rss_bytes
         load(server.port, ground.store.dialect, _folders(0, 1), ground.tell)
         small = _figures(ground, 1, ", small")
-        began, cpu_s = time.monotonic(), server.look().cpu_s
-        load(server.port, ground.store.dialect, _folders(0, folders), ground.tell)
-        took_s = time.monotonic() - began
+        cpu_s = server.look().cpu_s
+        took_s = load(server.port, ground.store.dialect, _folders(0, folders), ground.tell)
         cpu_s = server.look().cpu_s - cpu_s
         server.wait_for_rest()
         grown = [
