@@ -8,7 +8,8 @@ are freed.
 Garbage: Python searches all values for unreachable cycles, again and again as they become more.
 What a server loads, modules and the store, stays as long as it does and is not worth a search:
 without one a start takes a tenth less, and no request waits for one of 15 ms and more, by the size
-of the store.
+of the store. And it searches the newest of them with every 700 that stay, as a parked query's do: a
+burst of thousands of queries, answered and sent again, spent a fifth of its time on searches.
 
 Descriptors: each client has a connection, or five, and a shell's usual limit is 1,024.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "allow_descriptors",
     "loading",
     "map_large_blocks",
+    "search_seldom",
     "settle_after_long_searches",
     "settle_memory",
 ]
@@ -34,6 +36,12 @@ log = logging.getLogger(__name__)
 # Source: malloc.h of glibc. Setting it also ends its growing by itself.
 _M_MMAP_THRESHOLD = -3
 _THRESHOLD_BYTES = 64 * 1024
+
+# So many new values before they are searched, and so many searches of these before one that goes
+# further: with ten thousand parked queries answered and sent again, a third of the time that the
+# defaults (700 and 10) take. Unreachable cycles are kept up to some megabytes longer.
+_NEW_VALUES = 10_000
+_SEARCHES_OF_NEW = 30
 
 # As long as a request may wait for a search for garbage.
 _LONG_SEARCH_S = 0.02
@@ -69,6 +77,11 @@ def loading() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def search_seldom() -> None:
+    """Search new values for garbage when there are ten thousand of them, not 700."""
+    gc.set_threshold(_NEW_VALUES, _SEARCHES_OF_NEW)
 
 
 def settle_memory() -> None:

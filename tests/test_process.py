@@ -109,3 +109,29 @@ def test_a_long_search_of_everything_is_not_done_twice(long_s: str, after: str) 
         [sys.executable, "-c", SEARCHED, long_s], capture_output=True, text=True, check=True
     ).stdout
     assert printed.split() == ["True", after]
+
+
+SEARCHES = """
+import gc, sys
+from kvstore.process import search_seldom
+if sys.argv[1] == "seldom":
+    search_seldom()
+searches = 0
+def count(phase, info):
+    global searches
+    searches += phase == "start"
+gc.callbacks.append(count)
+kept = [[] for _ in range(100_000)]
+print(searches)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "searches"), [("seldom", range(1, 20)), ("as it is", range(50, 500))]
+)
+def test_many_new_values_are_searched_a_few_times(how: str, searches: range) -> None:
+    """A hundred thousand that stay are searched some ten times."""
+    printed = subprocess.run(
+        [sys.executable, "-c", SEARCHES, how], capture_output=True, text=True, check=True
+    ).stdout
+    assert int(printed) in searches

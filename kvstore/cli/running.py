@@ -27,7 +27,13 @@ from kvstore.errors import (
     TokensUnusable,
 )
 from kvstore.listening import Address, Listener, open_listeners
-from kvstore.process import allow_descriptors, loading, map_large_blocks, settle_after_long_searches
+from kvstore.process import (
+    allow_descriptors,
+    loading,
+    map_large_blocks,
+    search_seldom,
+    settle_after_long_searches,
+)
 from kvstore.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +100,7 @@ async def _serve(settings: Settings, listeners: Sequence[Listener]) -> None:
 
     map_large_blocks()
     allow_descriptors()
+    search_seldom()
     settle_after_long_searches()
     server = Server(settings, listeners)
     stopping = asyncio.create_task(told.wait())
