@@ -14,24 +14,17 @@ Knows bytes, files and the order of records; not what a command does, nor how a 
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 
 from kvstore.errors import InvariantBroken, JournalUnreadable, JournalUnwritable
 from kvstore.journal.codec import encode_commands
-from kvstore.journal.disk import Disk, RoomyFile
-from kvstore.journal.frame import (
-    FILE_HEADER_BYTES,
-    FileHeader,
-    FileKind,
-    encode_file_header,
-    encode_frame,
-)
+from kvstore.journal.disk import Disk
 from kvstore.journal.journal import Record
 from kvstore.journal.listing import Listing, segment_name, snapshot_name, unfinished_name
 from kvstore.journal.reader import JournalEnd, JournalReader, read_listing
+from kvstore.journal.segment import Segment
 from kvstore.journal.space import Space, Usage
 from kvstore.journal.thread import JournalThread
 from kvstore.state.command import Command
@@ -45,21 +38,6 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 # Room for hundreds of small batches, and written in a fraction of the time that it saves them.
 ROOM_BYTES = 256 * 1024
-
-
-@dataclass(slots=True)
-class _Active:
-    """The segment that is being written."""
-
-    name: str
-    header: FileHeader
-    file: RoomyFile
-    # Without the room behind it.
-    size_bytes: int
-    # Where the room ends.
-    room_end: int
-    # Whether its last frame is a seal, so that a restart without writes leaves no second one.
-    sealed: bool
 
 
 class FileJournal:
@@ -94,7 +72,7 @@ class FileJournal:
         # Set by `base`.
         self._reader: JournalReader | None = None
         # Set at the end of `replay`.
-        self._active: _Active | None = None
+        self._active: Segment | None = None
         # Index of the newest snapshot, 0 without one.
         self._base_index = 0
         # Sizes of all snapshots and segments but the active one, by name; and of those segments
@@ -104,8 +82,6 @@ class FileJournal:
         # How far `base` and `replay` have read, and how much there is.
         self._replayed_bytes = 0
         self._replay_bytes = 0
-        # Whether something was written since the last sync.
-        self._unsynced = False
         # Set by the first failure, final.
         self._failure: JournalUnwritable | None = None
         # Why nothing that grows should be written at the moment.
@@ -191,11 +167,9 @@ class FileJournal:
             self._cut(reader.end)
 
     def _remove(self, name: str) -> None:
-        try:
+        with self._final(name):
             self._disk.remove(name)
             self._disk.sync_folder()
-        except OSError as error:
-            raise self._unwritable(name, error) from error
 
     def _cut(self, end: JournalEnd) -> None:
         assert end.torn is not None
@@ -206,25 +180,18 @@ class FileJournal:
                 end.name,
                 end.torn.offset,
             )
-        try:
+        with self._final(end.name):
             self._disk.truncate(end.name, end.torn.offset)
-        except OSError as error:
-            raise self._unwritable(end.name, error) from error
 
     def _start_writing(self, end: JournalEnd | None) -> None:
         listing = read_listing(self._disk)
         names = (*map(snapshot_name, listing.snapshots), *map(segment_name, listing.segments))
         self._kept = {name: self._size(name) for name in names}
         if end is None:
-            self._active = self._new_segment(0)
+            self._active = self._begin_segment(0)
         else:
-            # What was replayed may be in the kernel's memory only, if the process before us was
-            # killed between a write and its sync; it is about to be readable.
-            file = self._open(end.name)
-            size_bytes = end.size_bytes
-            self._active = _Active(
-                end.name, end.header, file, size_bytes, size_bytes, sealed=end.sealed
-            )
+            with self._final(end.name):
+                self._active = Segment.go_on(self._disk, end)
             self._kept.pop(end.name)
         self._measure_tail()
         self._look_at_space()
@@ -235,27 +202,9 @@ class FileJournal:
         except OSError as error:
             raise JournalUnreadable(self._disk.folder / name, error) from error
 
-    def _new_segment(self, written_ms: int) -> _Active:
-        name = segment_name(self._next_index)
-        header = FileHeader(self._next_index, written_ms, secrets.randbits(32))
-        file = self._open(name, encode_file_header(FileKind.SEGMENT, header))
-        return _Active(name, header, file, FILE_HEADER_BYTES, FILE_HEADER_BYTES, sealed=False)
-
-    def _open(self, name: str, head: bytes | None = None) -> RoomyFile:
-        """Open a segment for writing, a new one if it has a head; file and name are synced."""
-        try:
-            file = self._disk.append_to(name) if head is None else self._disk.create(name)
-            try:
-                if head is not None:
-                    file.write(head)
-                file.sync()
-                self._disk.sync_folder()
-            except OSError:
-                file.close()
-                raise
-        except OSError as error:
-            raise self._unwritable(name, error) from error
-        return file
+    def _begin_segment(self, written_ms: int) -> Segment:
+        with self._final(segment_name(self._next_index)):
+            return Segment.begin(self._disk, self._next_index, written_ms)
 
     async def append(self, commands: Sequence[Command], written_ms: int) -> int:
         """Make a batch last; see `Journal.append`. One write and one sync."""
@@ -273,17 +222,20 @@ class FileJournal:
             raise InvariantBroken("an empty batch is what marks a seal")
         body = encode_commands(commands)
         is_full = active.size_bytes + len(body) > self._segment_bytes_max
-        if is_full and active.header.index != self._next_index:
+        if is_full and active.first_index != self._next_index:
             active = self._rotate(active, written_ms)
-        self._write(active, body, len(commands), written_ms)
-        if self._sync:
-            self._sync_segment(active)
+        with self._final(active.name):
+            active.write(self._next_index, written_ms, len(commands), body)
+            if self._room_bytes and self._may_reserve:
+                active.reserve(self._room_bytes)
+            if self._sync:
+                active.sync()
         first = self._next_index
         self._next_index += len(commands)
         self._look_at_space()
         return first
 
-    def _require_active(self) -> _Active:
+    def _require_active(self) -> Segment:
         if self._failure is not None:
             raise self._failure
         if self._active is None:
@@ -310,7 +262,7 @@ class FileJournal:
 
     def _rotate_now(self, written_ms: int) -> int:
         active = self._require_active()
-        if active.header.index != self._next_index:
+        if active.first_index != self._next_index:
             self._rotate(active, written_ms)
         return self._next_index - 1
 
@@ -324,12 +276,10 @@ class FileJournal:
     def _adopt_snapshot(self, last_index: int) -> None:
         self._require_active()
         name = snapshot_name(last_index)
-        try:
+        with self._final(name):
             size_bytes = self._disk.size(unfinished_name(last_index))
             self._disk.rename(unfinished_name(last_index), name)
             self._disk.sync_folder()
-        except OSError as error:
-            raise self._unwritable(name, error) from error
         self._kept[name] = size_bytes
         self._base_index = last_index
         self._measure_tail()
@@ -358,62 +308,29 @@ class FileJournal:
 
     def _sync_names(self, name: str) -> None:
         self._require_active()
-        try:
+        with self._final(name):
             self._disk.sync_folder()
-        except OSError as error:
-            raise self._unwritable(name, error) from error
 
-    def _rotate(self, full: _Active, written_ms: int) -> _Active:
+    def _rotate(self, full: Segment, written_ms: int) -> Segment:
         """Begin the next segment; the full one is synced, whatever the setting."""
-        self._trim(full)
-        self._sync_segment(full)
+        with self._final(full.name):
+            full.trim()
+            full.sync()
         self._active = None
-        full.file.close()
+        full.close()
         self._kept[full.name] = full.size_bytes
         self._closed_tail_bytes += full.size_bytes
-        self._active = self._new_segment(written_ms)
+        self._active = self._begin_segment(written_ms)
         return self._active
 
-    def _write(self, active: _Active, body: bytes, count: int, written_ms: int) -> None:
-        frame = encode_frame(
-            active.header.salt,
-            self._next_index,
-            written_ms,
-            count,
-            body,
-            synced_before=not self._unsynced,
-        )
+    @contextmanager
+    def _final(self, name: str) -> Iterator[None]:
+        """Do what is done to a file in the block; a failure is the end of all writing."""
         try:
-            active.file.write(frame)
-            active.size_bytes += len(frame)
-            if self._room_bytes and self._may_reserve and active.size_bytes > active.room_end:
-                active.file.reserve(self._room_bytes)
-                active.room_end = active.size_bytes + self._room_bytes
+            yield
         except OSError as error:
-            raise self._unwritable(active.name, error) from error
-        active.sealed = count == 0
-        self._unsynced = True
-
-    def _trim(self, active: _Active) -> None:
-        """Give up a segment's room, so that closed segments end with their last frame."""
-        if active.room_end <= active.size_bytes:
-            return
-        try:
-            active.file.trim()
-        except OSError as error:
-            raise self._unwritable(active.name, error) from error
-        active.room_end = active.size_bytes
-
-    def _sync_segment(self, active: _Active) -> None:
-        try:
-            active.file.sync()
-        except OSError as error:
-            raise self._unwritable(active.name, error) from error
-        self._unsynced = False
-
-    def _unwritable(self, name: str, error: OSError) -> JournalUnwritable:
-        self._failure = JournalUnwritable(self._disk.folder / name, error)
-        return self._failure
+            self._failure = JournalUnwritable(self._disk.folder / name, error)
+            raise self._failure from error
 
     async def close(self) -> None:
         """Seal the newest segment, so that damage to its last batch cannot pass for a torn tail.
@@ -429,7 +346,7 @@ class FileJournal:
         finally:
             self._thread.close()
             if self._active is not None:
-                self._active.file.close()
+                self._active.close()
                 self._active = None
             self._disk.close()
 
@@ -437,11 +354,8 @@ class FileJournal:
         active = self._active
         if active is None or self._failure is not None or active.sealed:
             return
-        if self._unsynced:
-            self._sync_segment(active)
-        self._write(active, b"", 0, 0)
-        self._trim(active)
-        self._sync_segment(active)
+        with self._final(active.name):
+            active.seal(self._next_index)
 
 
 def _ignore() -> None:
