@@ -3,7 +3,6 @@
 Every one keeps its defaults, which are durable: a write is on the disk before it is acknowledged.
 """
 
-import json
 import resource
 import sys
 from abc import ABC, abstractmethod
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import programs
 from benchmarks.dialect import CONSUL, ETCD, Dialect
+from conformance.consul import one_server
 from conformance.overlay.packages import Say
 
 __all__ = ["NAMES", "PORTS", "Consul", "Etcd", "Ours", "Store", "find"]
@@ -54,10 +54,7 @@ class Ours(Store):
 
 
 class Consul(Store):
-    """One server that elects itself.
-
-    `raft_multiplier` 1 is what Consul's documents advise for production: it has a leader sooner.
-    """
+    """One server that elects itself; its limit of connections of one client is raised."""
 
     name = "consul"
     dialect = CONSUL
@@ -68,30 +65,9 @@ class Consul(Store):
 
     def command(self, folder: Path, ports: list[int]) -> list[str]:
         """Write its configuration and return the command line."""
-        http, server, serf = ports
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        settings = {
-            "node_name": "n1",
-            "bind_addr": HOST,
-            "client_addr": HOST,
-            "ports": {
-                "http": http,
-                "server": server,
-                "serf_lan": serf,
-                "serf_wan": -1,
-                "dns": -1,
-                "grpc": -1,
-            },
-            "performance": {"raft_multiplier": 1},
-            "limits": {"http_max_conns_per_client": files - _FILES_KEPT},
-            "disable_update_check": True,
-        }
-        file = folder / "consul.json"
-        file.write_text(json.dumps(settings), encoding="utf-8")
-        return [
-            *(str(self._program), "agent", "-server", "-bootstrap-expect=1"),
-            *(f"-config-file={file}", f"-data-dir={folder / 'data'}"),
-        ]
+        limits = {"http_max_conns_per_client": files - _FILES_KEPT}
+        return one_server(self._program, folder, ports, node_name="n1", limits=limits)
 
 
 class Etcd(Store):

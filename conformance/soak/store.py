@@ -3,7 +3,6 @@
 Knows nothing of engines.
 """
 
-import json
 import os
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.consul import one_server
 from conformance.overlay.daemon import log_tail
 from conformance.overlay.errors import LabUnavailable, Mismatch
 from conformance.overlay.kv import Kv
@@ -99,10 +99,10 @@ def _command(
             consul = unpacked(CONSUL, lambda _: None) / "usr/bin/consul"
         except LabUnavailable as reason:
             raise SoakRefused(f"there is no Consul here: {reason}") from reason
-        return _consul_command(consul, folder, data, ports, connections)
+        return _consul_command(consul, folder, ports, connections)
     program = Path(wanted).resolve()
     if program.name.startswith("consul"):
-        return _consul_command(program, folder, data, ports, connections)
+        return _consul_command(program, folder, ports, connections)
     return _kvstore_command([str(program)], data, ports[0])
 
 
@@ -111,33 +111,10 @@ def _kvstore_command(program: list[str], data: Path, port: int) -> list[str]:
     return [*program, "serve", *bind, "--session-ttl-min", f"{_OWN_TTL_MIN_S:g}s"]
 
 
-def _consul_command(
-    program: Path, folder: Path, data: Path, ports: list[int], connections: int
-) -> list[str]:
-    """Return the start of one server that elects itself and allows that many connections."""
-    http, server, serf = ports
-    settings = {
-        "server": True,
-        "bootstrap": True,
-        "data_dir": str(data),
-        "bind_addr": _HOST,
-        "client_addr": _HOST,
-        "ports": {
-            "http": http,
-            "server": server,
-            "serf_lan": serf,
-            "serf_wan": -1,
-            "dns": -1,
-            "grpc": -1,
-        },
-        "performance": {"raft_multiplier": 1},
-        "limits": {"http_max_conns_per_client": connections},
-        "session_ttl_min": f"{_OWN_TTL_MIN_S:g}s",
-        "disable_update_check": True,
-    }
-    path = folder / "consul.json"
-    path.write_text(json.dumps(settings), encoding="utf-8")
-    return [str(program), "agent", f"-config-file={path}"]
+def _consul_command(program: Path, folder: Path, ports: list[int], connections: int) -> list[str]:
+    """Return the start of one server that allows that many connections."""
+    limits = {"http_max_conns_per_client": connections}
+    return one_server(program, folder, ports, limits=limits, session_ttl_min=f"{_OWN_TTL_MIN_S:g}s")
 
 
 def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

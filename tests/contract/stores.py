@@ -1,6 +1,5 @@
 """The two stores under test, each a process of its own on random loopback ports."""
 
-import json
 import os
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from conformance.consul import one_server
 from conformance.overlay.packages import CONSUL, cache_folder
 from conformance.suite.address import Address
 from conformance.suite.store import Store as AnyStore
@@ -85,7 +85,8 @@ class Store(AnyStore):
     def command(self, ports: list[int]) -> list[str]:
         """Return its command line; `ports` are free ones beside its own."""
         if self.name == "consul":
-            return consul_command(self, ports)
+            more = {"node_name": CONSUL_NODE, "session_ttl_min": self.session_ttl_min}
+            return one_server(consul_binary(), self.folder, [self.port, *ports], **more)
         data = str(self.folder / "data")
         return [
             *(sys.executable, "-m", "kvstore", "serve"),
@@ -129,34 +130,3 @@ def consul_binary() -> Path:
     if named := os.environ.get("KVSTORE_CONSUL"):
         return Path(named)
     return cache_folder() / CONSUL.stem / "usr" / "bin" / "consul"
-
-
-def consul_command(store: Store, ports: list[int]) -> list[str]:
-    """Write Consul's configuration and return its command line.
-
-    One server, as in production but for raft_multiplier 1: it has a leader in 2 s, not 6.
-    Not `-dev`, which prints all JSON with spaces (H26).
-    """
-    server_port, serf_port = ports
-    settings = {
-        "node_name": CONSUL_NODE,
-        "server": True,
-        "bootstrap": True,
-        "data_dir": str(store.folder / "data"),
-        "bind_addr": "127.0.0.1",
-        "client_addr": "127.0.0.1",
-        "ports": {
-            "http": store.port,
-            "server": server_port,
-            "serf_lan": serf_port,
-            "serf_wan": -1,
-            "dns": -1,
-            "grpc": -1,
-        },
-        "performance": {"raft_multiplier": 1},
-        "session_ttl_min": store.session_ttl_min,
-        "disable_update_check": True,
-    }
-    path = store.folder / "consul.json"
-    path.write_text(json.dumps(settings))
-    return [str(consul_binary()), "agent", f"-config-file={path}"]
