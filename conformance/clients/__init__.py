@@ -6,4 +6,7 @@ following.py   the watch loops of libkv, `consul watch` and consul-template
 golock.py      api.Lock and api.Semaphore of Consul's Go client
 engine.py      what a Docker engine asks when it registers, and when it starts a container
 swarm.py       a manager of classic Swarm that stands for election
+
+line.py, role.py, cast.py         programs that live side by side in one event loop
+swarm_join.py, swarm_manage.py    whole agents and managers of classic Swarm, as such programs
 """

@@ -24,7 +24,7 @@ from conformance.suite.store import Store
 
 Told = Callable[[Outcome], None]
 
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 12
 """How many cases run at once; most of them wait."""
 
 QUIET_TRIES = 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fake_store import PREFIX, FakeStore, answer, entry
 
-from conformance.chapters import blocking, docker, load, locks, replay, sessions
+from conformance.chapters import blocking, docker, load, locks, replay, sessions, swarm
 from conformance.clients.following import WATCH, Follower
 from conformance.clients.looking import answered, claim, equal
 from conformance.clients.restart import restart
@@ -15,7 +15,7 @@ from conformance.clients.ttl import parse_s, shortest_ttl
 from conformance.suite.case import Case, Failed, Ground, Skipped
 from conformance.suite.wire import Answer
 
-CHAPTERS = (replay, sessions, locks, blocking, docker, load)
+CHAPTERS = (replay, sessions, locks, blocking, docker, load, swarm)
 CASES = [case for chapter in CHAPTERS for case in chapter.CASES]
 BOUNDS = "Invalid Session TTL '1', must be between [1m30s=24h0m0s]"
 
