@@ -23,7 +23,7 @@ from kvstore.api.permission import grants_of, require
 from kvstore.api.query import Query
 from kvstore.api.refusals import refusal
 from kvstore.api.render import render_entries, render_entry, render_keys
-from kvstore.api.renderings import RenderedEntries, Renderings
+from kvstore.api.renderings import NewestRenderings, RenderedEntries, Renderings
 from kvstore.api.responses import (
     index_headers,
     json_response,
@@ -60,8 +60,8 @@ VALUE_BYTES_MAX = 512 * 1024
 # Prefixes whose index is remembered: as many as there are networks.
 _TREE_INDEXES_MAX = 1024
 
-# Smaller values are rendered anew each time: it takes 2 us, and they are not compressed.
-_KEPT_VALUE_BYTES_MIN = 1000
+# From here on an answer is worth keeping for later: it takes long to make, and is compressed.
+_LARGE_VALUE_BYTES = 1000
 
 _TRUE = json_response(Query(()), b"true")
 _FALSE = json_response(Query(()), b"false")
@@ -78,6 +78,7 @@ class KVEndpoints:
         self._datacenter = datacenter
         self._adopt_lost_cas = adopt_lost_cas
         self._renderings = Renderings()
+        self._newest_renderings = NewestRenderings()
         self._rendered_entries = RenderedEntries()
         # By prefix: the last index of the store when it was asked, and the prefix's own.
         self._tree_indexes: dict[bytes, tuple[int, int]] = {}
@@ -112,40 +113,30 @@ class KVEndpoints:
             lambda: Read(index_of(key), None), Scope(kind, key), options.min_index, options.wait_s
         )
         if isinstance(read, Parked):
-            if not wants_list:
-                respond = partial(respond, is_shared=True)
             return Waiting(read, lambda found: respond(found.index))
         return respond()
 
     def _one(
-        self,
-        query: Query,
-        key: bytes,
-        spelling: "_Spelling | None",
-        index: int | None = None,
-        *,
-        is_shared: bool = False,
+        self, query: Query, key: bytes, spelling: "_Spelling | None", index: int | None = None
     ) -> Response:
-        """Answer what a key has; `index` is the one to show, by default its own.
-
-        `is_shared` says that others are likely to be given the same answer now.
-        """
+        """Answer what a key has; `index` is the one to show, by default its own."""
         read = self._engine.state.get(key)
         entry, now = read.value, read.index
         if entry is None:
             return not_found(index_headers(now if index is None else index))
-        is_worth_it = is_shared or len(entry.value) >= _KEPT_VALUE_BYTES_MIN
-        keeps = is_worth_it and spelling is None and index in (None, now)
+        keeps = spelling is None and index in (None, now)
+        if not keeps:
+            return _render_one(query, entry, spelling, now if index is None else index)
         name = (key, query.form)
-        if keeps and (kept := self._renderings.get(name, now)) is not None:
+        if len(entry.value) < _LARGE_VALUE_BYTES:
+            kept = self._newest_renderings.get(name, entry)
+            if kept is not None:
+                return kept
+            return self._newest_renderings.keep(name, entry, _render_one(query, entry, None, now))
+        kept = self._renderings.get(name, now)
+        if kept is not None:
             return kept
-        headers = index_headers(now if index is None else index)
-        if "raw" in query:
-            response = raw_value(entry.value, headers)
-        else:
-            body = b"[" + render_entry(_respelled(entry, spelling)) + b"]"
-            response = json_response(query, body, headers)
-        return self._renderings.keep(name, now, response) if keeps else response
+        return self._renderings.keep(name, now, _render_one(query, entry, None, now))
 
     def _tree(
         self,
@@ -294,6 +285,13 @@ def _spelling(request: Request) -> _Spelling | None:
     if not asked.doubles_slashes_of_a_key or asked.clean != KV_PREFIX + request.rest:
         return None
     return _Spelling(request.rest, asked.path[len(KV_PREFIX) :])
+
+
+def _render_one(query: Query, entry: Entry, spelling: _Spelling | None, index: int) -> Response:
+    headers = index_headers(index)
+    if "raw" in query:
+        return raw_value(entry.value, headers)
+    return json_response(query, b"[%b]" % render_entry(_respelled(entry, spelling)), headers)
 
 
 def _respelled(entry: Entry, spelling: _Spelling | None) -> Entry:

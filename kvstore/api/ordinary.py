@@ -8,6 +8,7 @@ of the KV API sends is not recognised, which says nothing about it: aiohttp's pa
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from multidict import CIMultiDict
 
@@ -27,6 +28,12 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,8}")
 _TELLING = frozenset(
     {"expect", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+# They are about the message, the connection or the client, and no endpoint looks at them.
+_NO_CONCERN = frozenset(
+    {"host", "user-agent", "accept", "accept-encoding", "connection", "content-length"}
+)
+# Much cheaper to look something up in.
+_NONE: Mapping[str, str] = MappingProxyType({})
 # Header lines as a whole; more, or longer ones, are remembered by nobody.
 _LINES_BYTES_MAX = 2048
 _LINES_MAX = 32
@@ -51,7 +58,7 @@ class Ordinary:
     method: str
     # As it was sent.
     target: str
-    # Case-insensitive.
+    # Case-insensitive; none when all that are there are no endpoint's concern.
     headers: Mapping[str, str]
     body: bytes
     accepts_gzip: bool
@@ -117,4 +124,6 @@ def _parse(text: bytes) -> _Lines | None:
     keeps = headers.get("Connection", "keep-alive").lower() == "keep-alive"
     if not (keeps and _HOST.fullmatch(headers.get("Host", "")) and _LENGTH.fullmatch(length)):
         return None
-    return _Lines(headers, int(length), accepts_gzip(headers.get("Accept-Encoding", "")))
+    gzip = accepts_gzip(headers.get("Accept-Encoding", ""))
+    concern = any(name.lower() not in _NO_CONCERN for name in headers)
+    return _Lines(headers if concern else _NONE, int(length), gzip)

@@ -11,7 +11,7 @@ from kvstore.api.exchange import Response
 from kvstore.api.render import render_entry
 from kvstore.state.entry import Entry
 
-__all__ = ["RENDERINGS_BYTES_MAX", "RenderedEntries", "Renderings"]
+__all__ = ["RENDERINGS_BYTES_MAX", "NewestRenderings", "RenderedEntries", "Renderings"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -22,6 +22,8 @@ RENDERINGS_BYTES_MAX = 16 * 1024 * 1024
 # would push out all others, and its own beginning before its end.
 _ENTRIES_MAX = 16_384
 _ENTRIES_BYTES_MAX = 32 * 1024 * 1024
+# Small entries whose responses are kept.
+_NEWEST_MAX = 64
 # What is kept takes so much beside its bytes: a response, an entry.
 _RESPONSE_BYTES = 1024
 _ENTRY_BYTES = 256
@@ -68,6 +70,31 @@ class Renderings:
         # Its compressed form counts as another half.
         size_bytes = _RESPONSE_BYTES + len(response.body) * 3 // 2
         self._kept.put(name, (index, response), size_bytes)
+        return response
+
+
+class NewestRenderings:
+    """Keeps the responses that show a small entry, by name: the newest few of them.
+
+    That is enough for what many ask for at once: all who waited for a key, all who read the one
+    that everybody reads. For other reads it must cost nothing, so there is no bookkeeping: one too
+    many, and all are forgotten.
+    """
+
+    def __init__(self, responses_max: int = _NEWEST_MAX) -> None:
+        self._responses_max = responses_max
+        self._kept: dict[Hashable, tuple[Entry, Response]] = {}
+
+    def get(self, name: Hashable, entry: Entry) -> Response | None:
+        """Return the response that was kept under a name for this very entry; None without one."""
+        kept = self._kept.get(name)
+        return kept[1] if kept is not None and kept[0] is entry else None
+
+    def keep(self, name: Hashable, entry: Entry, response: Response) -> Response:
+        """Keep a response in the place of an older one of its name, and return it."""
+        if len(self._kept) >= self._responses_max:
+            self._kept.clear()
+        self._kept[name] = entry, response
         return response
 
 

@@ -161,6 +161,22 @@ def test_what_is_read() -> None:
     assert not request.accepts_gzip
 
 
+CONCERNS = ["x-consul-token", "authorization", "x-consul-namespace", "cache-control", "referer"]
+
+
+@pytest.mark.parametrize("name", CONCERNS)
+def test_headers_that_endpoints_look_at_are_there(name: str) -> None:
+    """Beside those that are about the message only, which alone are none."""
+    plain = ("Host: h", "User-Agent: a", "Accept-Encoding: gzip", "Connection: keep-alive")
+    without, with_it = (
+        Recogniser().recognise(get(*plain, *more)) for more in ((), (f"{name}: v",))
+    )
+    assert without is not None
+    assert with_it is not None
+    assert without.headers.get(name.title()) is None
+    assert with_it.headers.get(name.title()) == "v"
+
+
 @pytest.mark.parametrize(
     ("line", "accepts"),
     [

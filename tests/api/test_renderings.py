@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -14,7 +15,7 @@ from kvstore.access.rules import Level, Rules
 from kvstore.api.exchange import Response, Waiting
 from kvstore.api.kv import KVEndpoints
 from kvstore.api.render import render_entries, render_entry
-from kvstore.api.renderings import RenderedEntries, Renderings
+from kvstore.api.renderings import NewestRenderings, RenderedEntries, Renderings
 from kvstore.api.router import Router
 from kvstore.duration import NS_PER_S
 from kvstore.engine.admission import SessionRules
@@ -51,6 +52,24 @@ def test_an_answer_is_kept_at_its_index() -> None:
     assert kept.get("a", 8) is None
     assert kept.get("b", 7) is None
     assert kept.get("a", 7) is response
+
+
+def test_an_answer_that_shows_an_entry_is_kept_for_that_entry() -> None:
+    """Not for another that equals it: it may be of another time."""
+    kept, response, entry = NewestRenderings(), answer(10), Entry(b"a", b"", 0, "", 0, 1, 1)
+    assert kept.keep("a", entry, response) is response
+    assert kept.get("a", entry) is response
+    assert kept.get("b", entry) is None
+    assert kept.get("a", replace(entry)) is None
+
+
+def test_the_newest_few_are_kept() -> None:
+    """One that is read again and again is kept again and again."""
+    kept, entry = NewestRenderings(3), Entry(b"a", b"", 0, "", 0, 1, 1)
+    for name in range(10):
+        kept.keep(name, entry, answer(10))
+        assert kept.get(name, entry) is not None
+        assert sum(kept.get(one, entry) is not None for one in range(10)) <= 3
 
 
 def test_an_answer_takes_the_place_of_an_older_one() -> None:
