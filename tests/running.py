@@ -97,7 +97,8 @@ async def in_process(
 class Process:
     """`kvstore serve` in a process of its own; killed at the end of its context.
 
-    With `privileged` false it may do no more than the modes of files say, also as root.
+    `command` may be another that serves; its port is then named by KVSTORE_PORT. With `privileged`
+    false it may do no more than the modes of files say, also as root.
     """
 
     def __init__(
@@ -106,15 +107,16 @@ class Process:
         flags: tuple[str, ...],
         environment: Mapping[str, str] | None = None,
         *,
+        command: tuple[str, ...] = ("serve",),
         privileged: bool = True,
     ) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("KVSTORE_")}
         told = {"--port", "--listen"}.intersection(flags)
         told |= {"KVSTORE_PORT", "KVSTORE_LISTEN"}.intersection(environment or {})
         port = () if told else ("--port", "0")
-        command = [sys.executable, "-m", "kvstore", "serve", *port, *flags]
+        words = [sys.executable, "-m", "kvstore", *command, *port, *flags]
         self._popen = subprocess.Popen(
-            command if privileged else unprivileged(command),
+            words if privileged else unprivileged(words),
             cwd=folder,
             env={**inherited, **(environment or {})},
             stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 # Where each command is; in the order in which `--help` lists them.
 COMMANDS: Mapping[str, str] = {
     "serve": "kvstore.cli.serve:serve",
+    "agent": "kvstore.cli.agent:agent",
     "backup": "kvstore.cli.backup:backup",
     "restore": "kvstore.cli.restore:restore",
     "export": "kvstore.cli.transfer:export",
@@ -25,12 +26,23 @@ COMMANDS: Mapping[str, str] = {
     "log": "kvstore.cli.history:log",
     "history": "kvstore.cli.history:history",
     "compact": "kvstore.cli.compact:compact",
+    "health": "kvstore.cli.health:health",
     "token": "kvstore.cli.token:token",
 }
 
 
 class _Commands(click.Group):
     """A group that imports a command when it is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take a flag where a command should be for the first of Consul's agent's.
+
+        Images of Consul have the agent as their entry point: `docker run IMAGE -server`.
+        """
+        own = {flag for param in self.get_params(ctx) for flag in param.opts}
+        if args and args[0].startswith("-") and args[0].strip("-") and args[0] not in own:
+            args = ["agent", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """Return the names, in the order of the table."""
