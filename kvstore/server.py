@@ -3,6 +3,7 @@
 The only module that knows every floor.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -62,6 +63,13 @@ Replayed = Callable[[int, int, int], None]
 # How long requests under way may take to end when the server stops: those that wait have been
 # answered, so it is the ones whose body does not come. Docker kills after 10 s, we are done before.
 _DRAIN_S = 3.0
+# How long connections that were accepted last may take to send their first request, where those
+# that come later are another server's. Clients do not repeat a request whose new connection was
+# closed, and a Docker engine then gives up a watch.
+_LAST_REQUESTS_S = 0.1
+# How long after a start clients of the server before come back: Docker engines do at once, or with
+# the next turn of their discovery, 20 s later.
+_SETTLES_S = 30.0
 
 
 class Server:
@@ -116,7 +124,8 @@ class Server:
             self._serving.close()
             raise
         self._lane = Lane(self._router(self._engine), settings.limits, self._clock)
-        self._fast_lane = FastLane(self._lane)
+        held = any(listener.inherited for listener in self._listeners)
+        self._fast_lane = FastLane(self._lane, _SETTLES_S if held else 0.0)
         settle_memory()
         self._serving.open(self._fast_lane)
 
@@ -246,6 +255,11 @@ class Server:
             self._lane.unread_bytes,
         )
 
+    @property
+    def batch_under_way(self) -> int | None:
+        """Number of the batch of writes that is being made to last; None while there is none."""
+        return None if self._engine is None else self._engine.batch_under_way
+
     async def wait_failed(self) -> None:
         """Wait for the engine to stop by itself; raises the bug that stopped it."""
         assert self._engine is not None
@@ -260,6 +274,8 @@ class Server:
         assert self._fast_lane is not None
         assert self._serving is not None
         began = time.monotonic()
+        if self._serving.pause():
+            await asyncio.sleep(_LAST_REQUESTS_S)
         self._serving.close()
         self._fast_lane.drain()
         parked = self._engine.parked_count + self._events.parked_count

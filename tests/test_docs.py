@@ -29,9 +29,10 @@ _COMMANDS += [one for group in _COMMANDS for one in getattr(group, "commands", {
 _COMMANDS += conformance.commands.values()
 FLAGS = {flag for command in _COMMANDS for option in command.params for flag in option.opts}
 FLAGS |= {"--help", "--version"}
-# Flags of docker, dockerd and pip; of pytest.
+# Flags of docker, dockerd, pip and systemctl; of pytest.
 FOREIGN_FLAGS = {"--cluster-store", "--cluster-advertise", "--driver", "--subnet", "--name"}
 FOREIGN_FLAGS |= {"--network", "--timeout", "--cluster-store-opt", "--unix-socket"}
+FOREIGN_FLAGS |= {"--rm", "--restart", "--upgrade", "--quiet", "--now"}
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _VARIABLE = re.compile(r"KVSTORE_[A-Z_]*[A-Z]")

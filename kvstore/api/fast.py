@@ -44,14 +44,21 @@ _UnderWay = Writing | Waiting | Response | asyncio.Task[None]
 
 
 class FastLane:
-    """Makes the protocols of new connections; what they are not made for goes to `lane`."""
+    """Makes the protocols of new connections; what they are not made for goes to `lane`.
 
-    def __init__(self, lane: Lane) -> None:
+    For `settles_s` after its start a connection that begins with a query that would be parked gets
+    an answer at once, with what is there. Such queries come from clients of a server that ended:
+    Go's HTTP client repeats what was lost on a connection that has had an answer, so that such a
+    client outlives the next end too. On one without, it gives up, and a Docker engine its watch.
+    """
+
+    def __init__(self, lane: Lane, settles_s: float = 0.0) -> None:
         self.other = lane
         self.router = lane.router
         self.terms = lane.terms
         self.recogniser = Recogniser()
         self.draining = False
+        self._settled = lane.terms.clock.monotonic() + settles_s
         self._connections: set[_Connection] = set()
         # What was encoded last, in which second, whether to be kept alive, and how it came out.
         self._encoded = _INTERNAL_ERROR, 0, False, b""
@@ -65,6 +72,11 @@ class FastLane:
         # A BufferedProtocol that takes `data_received` too, as a Protocol does: asyncio asks which
         # of both it is, those who make connections want a Protocol.
         return cast(asyncio.Protocol, _Connection(self))
+
+    @property
+    def settling(self) -> bool:
+        """Whether connections that begin now may be those of clients that lost one."""
+        return self.terms.clock.monotonic() < self._settled
 
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
@@ -126,6 +138,7 @@ class _Connection(asyncio.BufferedProtocol):
         "_behind",
         "_counted_bytes",
         "_is_last",
+        "_is_new",
         "_lane",
         "_paused",
         "_taken",
@@ -147,6 +160,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._counted_bytes = 0
         # Whether no other request is taken: the client sends no more, or sent too much.
         self._is_last = False
+        # Whether nothing was answered yet.
+        self._is_new = True
         # Whether the client is slower than we are, and what is done when it has caught up.
         self._paused = False
         self._taken: asyncio.Future[None] | None = None
@@ -199,6 +214,8 @@ class _Connection(asyncio.BufferedProtocol):
             answer.outcome.add_done_callback(self._written)
         else:
             answer.parked.on_done(self._woken)
+            if self._is_new and self._lane.settling:
+                answer.parked.finish()
 
     def eof_received(self) -> bool:
         """Answer what is under way though the client sends no more; `nc -N` and others do that.
@@ -398,6 +415,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _end_of_request(self) -> None:
         self._under_way = None
+        self._is_new = False
         self._give_back()
         behind, self._behind = self._behind, b""
         if self._transport is None or self._transport.is_closing():

@@ -4,7 +4,9 @@
 """
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -32,6 +34,7 @@ __all__ = [
     "EXIT_TOKENS_UNUSABLE",
     "give_up",
     "journal_exit",
+    "ownership_step",
 ]
 
 # Listed in `kvstore serve --help` and the README.
@@ -55,6 +58,19 @@ def give_up(code: int, sentence: str) -> NoReturn:
     """End the process with a sentence on standard error."""
     click.echo(f"kvstore: {sentence}", err=True)
     sys.exit(code)
+
+
+def ownership_step(folder: Path) -> str:
+    """Return what to do about a folder that this user may not use, with the user's number.
+
+    In a container the number is all that the host and the container have in common.
+    """
+    owner = f"{os.geteuid()}:{os.getegid()}"
+    return (
+        f"This server runs as user and group {owner}: `chown -R {owner} {folder.absolute()}`, or, "
+        "if it runs in a container, the folder of the host that is mounted there; or choose "
+        "another with --data-dir."
+    )
 
 
 def journal_exit(error: JournalError) -> tuple[int, str]:

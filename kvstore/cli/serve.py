@@ -11,11 +11,11 @@ from click.core import ParameterSource
 from kvstore.api.limits import DEFAULT_LIMITS
 from kvstore.cli.config_file import read_config
 from kvstore.cli.params import GoDuration, ListenAddress, Name, Size
-from kvstore.cli.running import run
+from kvstore.cli.running import inherited_or_give_up, run
 from kvstore.duration import NS_PER_MS, NS_PER_S
 from kvstore.engine.admission import SESSIONS_MAX
 from kvstore.journal.space import DEFAULT_SPACE, Space
-from kvstore.listening import Address, TcpAddress
+from kvstore.listening import Address, Listener, TcpAddress, assign
 from kvstore.logs import LogFormat, set_up_logging
 from kvstore.maintenance.retention import (
     DEFAULT_RETENTION,
@@ -107,7 +107,8 @@ __all__ = ["serve"]
 )
 @click.option(
     "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    # Whether it may be read is found out, and said, by who uses it.
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     default=Path("kvstore-data"),
     show_default=True,
     envvar="KVSTORE_DATA_DIR",
@@ -311,8 +312,11 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
     For Docker:        kvstore serve --host 0.0.0.0 --data-dir /var/lib/kvstore
     and each engine:   dockerd --cluster-store=consul://THIS_HOST:8500 --cluster-advertise=IP:2376
     """  # noqa: D301 - as above
-    addresses = _addresses(ctx, TcpAddress(host, port), listen)
-    files = _tls_files(addresses, tls_cert_file, tls_key_file, tls_client_ca_file, tls_min_version)
+    inherited, addresses = _shared_out(
+        ctx, inherited_or_give_up(), _addresses(ctx, TcpAddress(host, port), listen)
+    )
+    everywhere = [*(one.address for one in inherited), *addresses]
+    files = _tls_files(everywhere, tls_cert_file, tls_key_file, tls_client_ca_file, tls_min_version)
     set_up_logging(log_format, log_level)
     settings = Settings(
         data_dir=None if dev else data_dir,
@@ -331,7 +335,7 @@ def serve(  # noqa: PLR0913 - one parameter for each flag
         tls=files,
         tokens=tokens,
     )
-    run(settings, addresses)
+    run(settings, addresses, inherited)
 
 
 # From the weakest to the strongest.
@@ -362,7 +366,23 @@ def _addresses(
     return listen
 
 
+def _shared_out(
+    ctx: click.Context, inherited: Sequence[Listener], addresses: Sequence[Address]
+) -> tuple[Sequence[Listener], Sequence[Address]]:
+    """Return the sockets that were handed over, and the addresses that are still to be opened.
+
+    The default address is none of them: who hands over sockets has said where to listen.
+    """
+    if inherited and not any(_strength(ctx, name) for name in ("host", "port", "listen")):
+        return inherited, ()
+    try:
+        return assign(inherited, addresses)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def _strength(ctx: click.Context, name: str) -> int:
+    """Return how much a setting's source counts; 0 for a default."""
     source = ctx.get_parameter_source(name)
     return _SOURCES.index(source) if source in _SOURCES else 0
 

@@ -80,6 +80,11 @@ class Engine:
         """Why nothing is written any more; None while the journal is sound."""
         return self._writer.failure
 
+    @property
+    def batch_under_way(self) -> int | None:
+        """Number of the batch of writes that is being made to last; None while there is none."""
+        return self._writer.batch_under_way
+
     async def start(self, replayed: Callable[[int], None] = lambda _: None) -> None:
         """Replay the journal, name a new store, start the writer and all sessions' time.
 

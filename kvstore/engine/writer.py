@@ -74,6 +74,9 @@ class Writer:
         self._applied = applied
         self._queue: deque[_Submission] = deque()
         self._queued_bytes = 0
+        # How many batches there were, and whether the last of them is under way.
+        self._batches = 0
+        self._is_writing = False
         # Set while the writer has nothing to do.
         self._idle: asyncio.Future[None] | None = None
         # Set when no more writes are taken: by `close` or by a journal that failed.
@@ -84,6 +87,11 @@ class Writer:
     def failure(self) -> JournalUnwritable | None:
         """Why nothing is written any more; None while the journal is sound."""
         return self._refusal if isinstance(self._refusal, JournalUnwritable) else None
+
+    @property
+    def batch_under_way(self) -> int | None:
+        """Number of the batch that is being written; None while there is none."""
+        return self._batches if self._is_writing else None
 
     def submit(self, command: Command) -> asyncio.Future[Applied]:
         """Queue a command; the future has its outcome once it is durable and applied.
@@ -129,7 +137,10 @@ class Writer:
         while True:
             batch = self._take()
             if batch:
+                self._batches += 1
+                self._is_writing = True
                 await self._write(batch)
+                self._is_writing = False
             elif self._closed:
                 return
             else:

@@ -57,11 +57,15 @@ class Acceptor:
         self._listener.setblocking(False)
         self._loop.add_reader(self._listener, self._accept)
 
-    def close(self) -> None:
-        """Accept no more; closing the socket is its owner's."""
+    def pause(self) -> None:
+        """Accept no more; those that were accepted go on to their protocols."""
         self._loop.remove_reader(self._listener)
         if self._rest is not None:
             self._rest.cancel()
+
+    def close(self) -> None:
+        """Accept no more; closing the socket is its owner's."""
+        self.pause()
         for task in self._tasks:
             task.cancel()
 

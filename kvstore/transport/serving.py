@@ -50,6 +50,12 @@ class Serving:
             acceptor.open()
             self._acceptors.append(acceptor)
 
+    def pause(self) -> bool:
+        """Accept no more; return whether those that come now wait for another server."""
+        for acceptor in self._acceptors:
+            acceptor.pause()
+        return any(listener.inherited for listener in self._listeners)
+
     def close(self) -> None:
         """Accept no more, and give up the sockets; connections go on, but for handshakes."""
         while self._acceptors:

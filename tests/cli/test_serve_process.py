@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import resource
 import signal
 import socket
@@ -133,11 +134,15 @@ def test_exit_4_the_folder_is_below_a_file(launch: Launch, tmp_path: Path) -> No
     )
 
 
-def test_exit_4_the_folder_cannot_be_written(tmp_path: Path) -> None:
-    """A folder that may only be read is refused."""
-    (tmp_path / "data").mkdir(mode=0o500)
+@pytest.mark.parametrize("mode", [0o500, 0o000])
+def test_exit_4_the_folder_cannot_be_written(tmp_path: Path, mode: int) -> None:
+    """A folder of somebody else's is refused, with the command that changes that."""
+    (tmp_path / "data").mkdir(mode=mode)
     with Process(tmp_path, ("--data-dir", "data"), privileged=False) as process:
-        assert "Permission denied" in refused(process, 4)
+        sentence = refused(process, 4)
+    owner = f"{os.geteuid()}:{os.getegid()}"
+    assert "cannot use the data folder: data: Permission denied." in sentence
+    assert f"`chown -R {owner} {tmp_path / 'data'}`" in sentence
 
 
 def test_exit_5_the_folder_is_in_use(launch: Launch, tmp_path: Path) -> None:

@@ -7,7 +7,14 @@ import pytest
 from certificates import Authority
 
 from kvstore.errors import TlsUnusable
-from kvstore.listening import Address, TcpAddress, UnixAddress, open_listeners
+from kvstore.listening import (
+    Address,
+    Listener,
+    TcpAddress,
+    UnixAddress,
+    open_listener,
+    open_listeners,
+)
 from kvstore.transport.credentials import TlsFiles
 from kvstore.transport.door import Door
 from kvstore.transport.serving import Serving
@@ -90,3 +97,24 @@ async def test_without_tls(tmp_path: Path) -> None:
     assert (serving.connections_count, serving.handshakes_count) == (0, 0)
     serving.open(Echo)
     serving.close()
+
+
+@pytest.mark.parametrize("inherited", [False, True])
+async def test_a_pause(*, inherited: bool) -> None:
+    """Nobody is accepted, and connections go on; who comes waits for who else has the socket."""
+    with open_listener("127.0.0.1", 0) as holder:
+        address = TcpAddress(*holder.getsockname())
+        serving = Serving([Listener(address, holder.dup(), inherited=inherited)], None)
+        serving.open(Echo)
+        before = await asyncio.open_connection(*holder.getsockname())
+        before[1].write(b"x")
+        assert await before[0].readexactly(1) == b"X"
+        assert serving.pause() is inherited
+        later = await asyncio.open_connection(*holder.getsockname())
+        assert await echoed(*before)
+        serving.close()
+        waited, _ = holder.accept()
+        waited.close()
+        assert await later[0].read() == b""
+        later[1].close()
+        await later[1].wait_closed()
