@@ -7,7 +7,7 @@ DATA ?= data
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test check fix conformance lab lab-setup proof soak bench bench-long clean
+.PHONY: help setup run test check fix lock conformance lab lab-setup proof soak bench bench-long clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ check: setup ## Check format, lint and types.
 fix: setup ## Format, and mend what lint can mend.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: setup ## Pin again what the container image is made of, in image/requirements.lock.
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --upgrade \
+	  pyproject.toml --output-file image/requirements.lock
 
 conformance: setup ## Hold a store against Consul's contract; ARGS="--url http://HOST:8500 --html report.html".
 	$(BIN)/python -m conformance $(ARGS)

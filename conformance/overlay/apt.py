@@ -33,7 +33,7 @@ def download(name: str, version: str, *, suite: str, folder: Path) -> Path:
     lists = folder / "lists"
     (lists / "partial").mkdir(parents=True)
     sources.mkdir()
-    (sources / "suite.sources").write_text(_source_of(suite), encoding="utf-8")
+    (sources / "suite.sources").write_text(source_of(suite), encoding="utf-8")
     options = [
         *("-o", "Dir::Etc::sourcelist=/dev/null"),
         *("-o", f"Dir::Etc::sourceparts={sources}"),
@@ -46,7 +46,7 @@ def download(name: str, version: str, *, suite: str, folder: Path) -> Path:
     return next(folder.glob(f"{name}_*.deb"))
 
 
-def _source_of(suite: str) -> str:
+def source_of(suite: str) -> str:
     """Return a deb822 source like the machine's first Debian one, for another suite."""
     for uri, signed_by in _debian_sources():
         signed = f"Signed-By: {signed_by}\n" if signed_by else ""

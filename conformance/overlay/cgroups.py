@@ -15,14 +15,14 @@ _ROOT = Path("/sys/fs/cgroup")
 _GONE_S = 10.0
 
 
-def remove() -> None:
-    """Remove the lab's control groups. Their processes must have been ended."""
+def remove(parent: str = PARENT) -> None:
+    """Remove the lab's control groups, or others. Their processes must have been ended."""
 
     def gone() -> bool:
-        name = PARENT.strip("/")
-        for parent in {*_ROOT.glob(name), *_ROOT.glob(f"*/{name}")}:
-            for folder, _, _ in os.walk(parent, topdown=False):
+        name = parent.strip("/")
+        for group in {*_ROOT.glob(name), *_ROOT.glob(f"*/{name}")}:
+            for folder, _, _ in os.walk(group, topdown=False):
                 Path(folder).rmdir()  # busy for a moment after its last process was killed
         return True
 
-    wait_until(gone, _GONE_S, "the lab's control groups are removed")
+    wait_until(gone, _GONE_S, f"the control groups {parent} are removed")
