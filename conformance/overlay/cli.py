@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from conformance.overlay import report
+from conformance.overlay.base_image import base_archive
 from conformance.overlay.errors import LabUnavailable
 from conformance.overlay.npm import prepare_client
 from conformance.overlay.outcome import Outcome, Verdict
@@ -16,6 +17,7 @@ from conformance.overlay.runner import Runner
 from conformance.overlay.scenario import Scenario, select
 from conformance.overlay.scenarios import ALL
 from conformance.overlay.session import lab_session
+from conformance.overlay.store import IMAGE
 
 EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 3
@@ -27,10 +29,11 @@ EXIT_INTERRUPTED = 130
     "--store",
     default="kvstore",
     show_default=True,
-    metavar="kvstore|consul|PROGRAM|consul://HOST:PORT",
-    help="The store to run engines against; the last form is one that somebody else runs.",
+    metavar="kvstore|image|consul|PROGRAM|consul://HOST:PORT",
+    help="The store to run engines against: this server, the same in a container of its image, a "
+    "Consul, a program of either kind; the last form is one that somebody else runs.",
 )
-@click.option("--quick", is_flag=True, help="Only the quick scenarios: about four minutes.")
+@click.option("--quick", is_flag=True, help="Only the quick scenarios: about six minutes.")
 @click.option("--only", metavar="A1,B2,…", help="Only these scenarios.")
 @click.option("--list", "list_only", is_flag=True, help="Show the scenarios and end.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write outcomes here.")
@@ -82,7 +85,8 @@ def overlay(
 def setup() -> None:
     """Get what the lab and tests of real clients need.
 
-    Debian packages, the pinned engine and Consul, and a client library for Node.js.
+    Debian packages, the pinned engine and Consul, a base to build the container image on, and a
+    client library for Node.js.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
 
@@ -91,6 +95,7 @@ def setup() -> None:
 
     try:
         tools = prepare(say)
+        base_archive(say)
         prepare_client(say)
     except LabUnavailable as reason:
         console.print(f"Not ready: {reason}", style="red", markup=False, highlight=False)
@@ -103,7 +108,7 @@ def _check_store(store: str) -> None:
     foreign = store.startswith("consul://")
     if foreign and not store.rpartition(":")[2].isdigit():
         raise click.BadParameter("expected consul://HOST:PORT", param_hint="--store")
-    if not foreign and store not in ("kvstore", "consul") and not Path(store).is_file():
+    if not foreign and store not in ("kvstore", IMAGE, "consul") and not Path(store).is_file():
         raise click.BadParameter(f"no such program: {store}", param_hint="--store")
 
 

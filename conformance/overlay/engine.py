@@ -69,18 +69,18 @@ class Engine:
 
     def launch(
         self,
-        store_url: str,
+        store_url: str | None,
         *flags: str,
         advertise: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        """Start dockerd and return at once."""
+        """Start dockerd and return at once; without a URL it has no cluster store."""
         folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         own = [f"--{flag}={self.folder / name}" for flag, name in folders.items()]
         config = f"--config-file={self.folder / 'daemon.json'}"
         socket = f"--host=unix://{self.socket}"
-        cluster = [f"--cluster-store={store_url}"]
-        if advertise:
+        cluster = [f"--cluster-store={store_url}"] if store_url else []
+        if store_url and advertise:
             cluster.append(f"--cluster-advertise={self.advertised}")
         # Not by the machine's systemd, which would be asked for v2: see cgroups.py.
         groups = ["--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent={cgroups.PARENT}"]

@@ -48,6 +48,8 @@ class Lab:
     store: Store
     h1: Engine
     h2: Engine
+    # For whatever this run writes; gone afterwards.
+    folder: Path
     # What the running scenario wants in the report although it passed.
     notes: list[str] = field(default_factory=list)
     # Expectations of the running scenario that this store is known not to meet.
@@ -63,12 +65,12 @@ class Lab:
     @property
     def store_url(self) -> str:
         """The store as engines are told of it."""
-        return f"consul://{self.network['kv'].address}:{PORT}"
+        return f"consul://{self.store.host.address}:{PORT}"
 
     @property
     def proxy_url(self) -> str:
         """The proxy of `proxied`, as engines are told of it."""
-        return f"consul://{self.network['kv'].address}:{PROXY_PORT}"
+        return f"consul://{self.store.host.address}:{PROXY_PORT}"
 
     def note(self, text: str) -> None:
         """Put a sentence into the report of this scenario."""
@@ -90,12 +92,17 @@ class Lab:
 
         Both engines are restarted with its address.
         """
-        kv = self.network["kv"]
-        listener = kv.listen(PROXY_PORT)
-        proxy = Proxy(listener, lambda: kv.connect(PORT, timeout_s=_CONNECT_S))
+        host = self.store.host
+        listener = host.listen(PROXY_PORT)
+        proxy = Proxy(listener, lambda: host.connect(PORT, timeout_s=_CONNECT_S))
         self.closing.enter_context(proxy)
         self.restart_engines(store_url=self.proxy_url)
         return proxy
+
+    def move_to(self, store: Store) -> None:
+        """Have all that follows use another store, until the scenario is cleaned up."""
+        self.closing.callback(setattr, self, "store", self.store)
+        self.store = store
 
     # -- verbs of scenarios ---------------------------------------------------------------
 
@@ -124,12 +131,12 @@ class Lab:
             f"{container} on {engine.name} gets the page of {name}",
         )
 
-    def use(self, network: str = "shop") -> None:
+    def use(self, network: str = "shop", timeout_s: float = _REACHED_S) -> None:
         """Make a network on h1, use it on both, and expect names to work."""
         self.create(self.h1, network)
         self.run(self.h1, f"web-{network}", network)
         self.run(self.h2, f"visitor-{network}", network)
-        self.wait_reaches(self.h2, f"visitor-{network}", f"web-{network}", _REACHED_S)
+        self.wait_reaches(self.h2, f"visitor-{network}", f"web-{network}", timeout_s)
 
     def address(self, engine: Engine, container: str, network: str) -> str:
         """Return a container's IPv4 address on a network; empty if it is not on it."""
@@ -156,6 +163,7 @@ class Lab:
             engine.host = self.network.replace(engine.host.name)
             for folder in ("data", "exec", "pid", "docker.sock"):
                 _remove(engine.folder / folder)
+            engine.mark_log()  # what the last one met is not the scenario's
         for tree in TREES:
             self.store.kv.delete_tree(tree)
 

@@ -30,6 +30,8 @@ _STOP_S = 10.0
 
 # An address range that exists only inside the namespaces (any private one would do).
 SUBNET = "10.99.0"
+# Host → the last part of its address.
+_NUMBERS = {"kv": 1, "h1": 2, "h2": 3, "keystore": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,10 @@ def _enter_network(pid: int) -> None:
 
 
 class Network:
-    """The hosts `kv`, `h1`, `h2` and the switch between them. Use it as a context manager."""
+    """The hosts `kv`, `h1`, `h2` and the switch between them. Use it as a context manager.
+
+    A fourth, `keystore`, is there from `join` to `leave`.
+    """
 
     def __init__(self) -> None:
         # Each host as soon as it is held, so that a failure half way ends those already there.
@@ -130,23 +135,10 @@ class Network:
         """Pull a host's cable: packets both ways are lost without a word to either side."""
         self["switch"].run("ip", "link", "set", name, "down")
 
-    def replace(self, name: str) -> Host:
-        """End a host with everything that runs in it, and return a new one in its place."""
-        self[name].end()
-        with suppress(subprocess.CalledProcessError):  # the kernel may have taken it away already
-            self["switch"].run("ip", "link", "delete", name)
-        return self._join(name, self[name].address)
-
-    def _build(self) -> None:
-        switch = self._hold("switch", "")
-        switch.run("ip", "link", "add", "switch", "type", "bridge")
-        switch.run("ip", "link", "set", "switch", "up")
-        for number, name in enumerate(("kv", "h1", "h2"), start=1):
-            self._join(name, f"{SUBNET}.{number}")
-
-    def _join(self, name: str, address: str) -> Host:
+    def join(self, name: str) -> Host:
         """Make a host and run a cable from it to the switch."""
         switch = self["switch"]
+        address = f"{SUBNET}.{_NUMBERS[name]}"
         host = self._hold(name, address)
         peer = ["peer", "name", "eth0", "netns", str(host.pid)]
         switch.run("ip", "link", "add", name, "type", "veth", *peer)
@@ -154,6 +146,25 @@ class Network:
         host.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
         host.run("ip", "link", "set", "eth0", "up")
         return host
+
+    def replace(self, name: str) -> Host:
+        """End a host with everything that runs in it, and return a new one in its place."""
+        self.leave(name)
+        return self.join(name)
+
+    def leave(self, name: str) -> None:
+        """End a host with everything that runs in it, and take its cable away."""
+        self[name].end()
+        del self._hosts[name]
+        with suppress(subprocess.CalledProcessError):  # the kernel may have taken it away already
+            self["switch"].run("ip", "link", "delete", name)
+
+    def _build(self) -> None:
+        switch = self._hold("switch", "")
+        switch.run("ip", "link", "add", "switch", "type", "bridge")
+        switch.run("ip", "link", "set", "switch", "up")
+        for name in ("kv", "h1", "h2"):
+            self.join(name)
 
     def _hold(self, name: str, address: str) -> Host:
         """Start the holder of one host and wait until its namespaces are made.

@@ -62,6 +62,9 @@ _PROGRAMS = {
     "unshare": "util-linux",
     "setpriv": "util-linux",
     "mount": "mount",
+    # For the units in deploy/ and compose.yaml.
+    "systemctl": "systemd",
+    "docker-compose": "docker-compose",
 }
 # Where Debian puts programs; a user's PATH may lack the sbin folders.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

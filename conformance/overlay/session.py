@@ -15,14 +15,24 @@ from pathlib import Path
 from types import FrameType
 
 from conformance.overlay import cgroups
+from conformance.overlay.container import ContainerStore
 from conformance.overlay.engine import Engine
 from conformance.overlay.errors import LabUnavailable, Mismatch
+from conformance.overlay.keystore import load_image
 from conformance.overlay.kv import Kv
 from conformance.overlay.lab import TREES, Lab
 from conformance.overlay.namespaces import Network
 from conformance.overlay.packages import Tools
 from conformance.overlay.relay import Relay, dial
-from conformance.overlay.store import PORT, ForeignStore, OwnStore, Store, command_for
+from conformance.overlay.store import (
+    IMAGE,
+    PORT,
+    TLS_PORT,
+    ForeignStore,
+    OwnStore,
+    Store,
+    command_for,
+)
 
 _FOREIGN = "consul://"
 _POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,8 +50,8 @@ def lab_session(wanted: str, tools: Tools) -> Iterator[Lab]:
         cgroups.remove()  # left by a run that was killed
         stack.callback(cgroups.remove)
         network = stack.enter_context(Network())
-        store = _store(wanted, tools, network, folder, stack)
         try:
+            store = _store(wanted, tools, network, folder, stack)
             store.start()
         except Mismatch as failure:
             raise LabUnavailable(f"the store does not start: {failure}.") from failure
@@ -49,16 +59,18 @@ def lab_session(wanted: str, tools: Tools) -> Iterator[Lab]:
             Engine(name=name, host=network[name], tools=tools, folder=folder / name)
             for name in ("h1", "h2")
         )
-        yield Lab(network=network, store=store, h1=h1, h2=h2)
+        yield Lab(network=network, store=store, h1=h1, h2=h2, folder=folder)
         # An orderly end is the engines' own; in disorder the kernel ends them with their hosts.
         for engine in (h1, h2):
             engine.stop()
-        if isinstance(store, OwnStore):
+        if not isinstance(store, ForeignStore):
             store.stop()
 
 
 def _store(wanted: str, tools: Tools, network: Network, folder: Path, stack: ExitStack) -> Store:
     host = network["kv"]
+    if wanted == IMAGE:
+        return _in_container(Engine(name="kv", host=host, tools=tools, folder=folder / "kv"))
     if not wanted.startswith(_FOREIGN):
         kind, command = command_for(wanted, tools.consul / "usr/bin/consul")
         return OwnStore(kind=kind, host=host, folder=folder / "store", command=command)
@@ -68,7 +80,7 @@ def _store(wanted: str, tools: Tools, network: Network, folder: Path, stack: Exi
     kv = Kv(connect)
     if not kv.ready():
         raise LabUnavailable(f"nothing answers at {wanted}: start the store first.")
-    store = ForeignStore(kv=kv, kind=_kind(kv))
+    store = ForeignStore(kv=kv, kind=_kind(kv), host=host)
     taken = [tree for tree in TREES if kv.tree(tree)]
     if taken:
         raise LabUnavailable(
@@ -76,6 +88,15 @@ def _store(wanted: str, tools: Tools, network: Network, folder: Path, stack: Exi
             "give it an empty store."
         )
     return store
+
+
+def _in_container(engine: Engine) -> ContainerStore:
+    """Return a store in our image; what scenarios want beside the plain port is published too."""
+    engine.launch(None)
+    engine.wait_ready()
+    image = load_image(engine, engine.folder)
+    published = f"--publish={TLS_PORT}:{TLS_PORT}"
+    return ContainerStore(engine, image, data="kvstore-data", options=(published,))
 
 
 def _kind(kv: Kv) -> str:

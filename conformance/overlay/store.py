@@ -1,7 +1,7 @@
 """The store under test: ours, a real Consul, a program of either kind, or one somebody else runs.
 
-Engines always find it at the same address of the lab's network.
-Knows nothing of Docker.
+Engines find it at the same port, whichever it is and whatever host it is on.
+Knows nothing of Docker; a store in a container is in `container.py`.
 """
 
 import os
@@ -20,6 +20,11 @@ from conformance.overlay.namespaces import Host
 from conformance.overlay.waiting import wait_until
 
 PORT = 8500
+# Where it listens too, in scenarios about TLS; the plain port stays for the lab's own looks.
+TLS_PORT = 8543
+
+# What `--store` calls the store that is a container of this project's image.
+IMAGE = "image"
 
 _CONNECT_S = 5.0
 # Consul answers about 5.5 s after kill -9 on two idle cores; a busy machine takes longer.
@@ -37,6 +42,10 @@ class Store(Protocol):
     # "kvstore" or "consul": whose known differences are to be expected.
     kind: str
     kv: Kv
+
+    @property
+    def host(self) -> Host:
+        """The host that it listens on."""
 
     def start(self, *flags: str) -> None:
         """Start on the data there is, with extra flags, and return when it answers."""
@@ -163,6 +172,7 @@ class ForeignStore:
 
     kv: Kv
     kind: str
+    host: Host
 
     def start(self, *flags: str) -> None:
         """Check that it is there. Raises Skipped when flags are asked of it."""

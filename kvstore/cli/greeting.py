@@ -52,7 +52,7 @@ def _for_engines(settings: Settings, listeners: Sequence[Listener]) -> list[str]
     if not reachable:
         lines = [
             "  Only this machine can reach it. To open it to the engines of other hosts:",
-            f"    kvstore serve {_opened(tcp[0])}",
+            f"    {_how_to_open(tcp[0])}",
             "  Then, or for an engine on this machine:",
         ]
     else:
@@ -66,10 +66,12 @@ def _for_engines(settings: Settings, listeners: Sequence[Listener]) -> list[str]
 
 
 def _command(listener: Listener) -> list[str]:
+    address = TcpAddress(reachable_host(listener.socket), listener.socket.getsockname()[1])
+    store = f"--cluster-store=consul{str(address).removeprefix('http')}"
     if not _is_tls(listener):
-        return [f"    dockerd {_store(listener)} --cluster-advertise=ENGINE_IP:2376"]
+        return [f"    dockerd {store} --cluster-advertise=ENGINE_IP:2376"]
     return [
-        f"    dockerd {_store(listener)} \\",
+        f"    dockerd {store} \\",
         *(f"      --cluster-store-opt {name}={file} \\" for name, file in _TLS_OPTIONS),
         "      --cluster-advertise=ENGINE_IP:2376",
         "  With fewer than these three options it speaks plain HTTP, and does not say so.",
@@ -85,14 +87,11 @@ def _is_loopback(listener: Listener) -> bool:
     return ipaddress.ip_address(address).is_loopback
 
 
-def _opened(listener: Listener) -> str:
-    """Return the flags that open a listener of this machine to others."""
+def _how_to_open(listener: Listener) -> str:
+    """Return what opens a listener of this machine to others."""
     port = listener.socket.getsockname()[1]
+    if listener.inherited:
+        return f"ListenStream={port} in the socket unit that hands it over"
     if _is_tls(listener):
-        return f"--listen https://0.0.0.0:{port} …"
-    return f"--host 0.0.0.0 --port {port}"
-
-
-def _store(listener: Listener) -> str:
-    address = TcpAddress(reachable_host(listener.socket), listener.socket.getsockname()[1])
-    return f"--cluster-store=consul{str(address).removeprefix('http')}"
+        return f"kvstore serve --listen https://0.0.0.0:{port} …"
+    return f"kvstore serve --host 0.0.0.0 --port {port}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,15 @@ def test_a_tls_listener_of_this_machine_only(stack: ExitStack) -> None:
     port = secured.socket.getsockname()[1]
     assert f"    kvstore serve --listen https://0.0.0.0:{port} …" in text
     assert f"listens on https://127.0.0.1:{port}, also for clients without a certificate" in text
+
+
+def test_a_socket_that_was_handed_over(stack: ExitStack) -> None:
+    """It is opened where it is made, not by a flag."""
+    (local,) = listeners(stack, LOCAL)
+    held = replace(local, inherited=True)
+    port = local.socket.getsockname()[1]
+    text = greeting(Settings(None, node="n"), [held])
+    assert f"    ListenStream={port} in the socket unit that hands it over" in text
 
 
 def test_the_listener_that_engines_reach(stack: ExitStack, tmp_path: Path) -> None:

@@ -22,6 +22,14 @@ def test_list_names_every_scenario_and_starts_nothing() -> None:
     assert [line.split()[0] for line in output.splitlines()] == [one.id for one in ALL]
 
 
+@pytest.mark.parametrize("store", ["kvstore", "image", "consul", "consul://host:8500"])
+def test_every_kind_of_store_is_known(store: str) -> None:
+    """Whether it can be had here is found out when it is started."""
+    status, _ = run("--store", store, "--list")
+
+    assert status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -21,6 +21,12 @@ def test_the_checklist_is_covered() -> None:
     assert {"G1A", "G1B", "G1C", "G1D", "G2", "G3"} <= {one.id for one in ALL}
 
 
+def test_the_image_is_played_in_each_of_its_uses() -> None:
+    """The tutorial, an upgrade, a folder of the host, TLS; and CI plays the tutorial."""
+    assert {"K1", "K2", "K3", "K4"} <= {one.id for one in ALL}
+    assert "K1" in {one.id for one in select(ALL, None, quick=True)}
+
+
 @pytest.mark.parametrize("one", ALL, ids=[one.id for one in ALL])
 def test_every_scenario_says_what_it_expects(one: Scenario) -> None:
     """A title that fits a line, and a docstring for `--list --verbose`."""

@@ -5,9 +5,12 @@ If you add a chapter: add it here, where it should run.
 
 from conformance.overlay.scenario import Scenario
 from conformance.overlay.scenarios import (
+    activation,
     crowds,
     engines_lost,
     faults,
+    image,
+    moving,
     networks,
     secured,
     settings,
@@ -15,6 +18,9 @@ from conformance.overlay.scenarios import (
     tutorial,
 )
 
-CHAPTERS = (tutorial, networks, engines_lost, store_lost, crowds, settings, secured, faults)
+CHAPTERS = (
+    tutorial, networks, engines_lost, store_lost, activation, crowds, settings, secured, faults,
+    image, moving,
+)  # fmt: skip
 
 ALL: tuple[Scenario, ...] = tuple(one for chapter in CHAPTERS for one in chapter.CHAPTER)

@@ -17,12 +17,10 @@ from conformance.overlay.errors import Skipped
 from conformance.overlay.lab import Lab
 from conformance.overlay.records import NODES
 from conformance.overlay.scenario import Chapter
+from conformance.overlay.store import TLS_PORT
 from conformance.overlay.waiting import expect, wait_until
 
 CHAPTER = Chapter()
-
-# Beside the plain port, which stays for the lab's own looks.
-TLS_PORT = 8543
 
 _SOON_S = 15.0
 _REGISTER_S = 20.0
@@ -133,7 +131,7 @@ def tokens(lab: Lab) -> None:
 def _secure(lab: Lab) -> Certificates:
     """Have the store listen with TLS too, and ask for certificates that its authority made."""
     folder = Path(lab.closing.enter_context(tempfile.TemporaryDirectory()))
-    certificates = Certificates(folder, lab.network["kv"].address)
+    certificates = Certificates(folder, lab.store.host.address)
     lab.stop_engines()
     lab.store.stop()
     lab.store.start(*_flags(lab.store.kind, certificates))
@@ -160,7 +158,7 @@ def _flags(kind: str, certificates: Certificates) -> list[str]:
 
 
 def _tls_url(lab: Lab) -> str:
-    return f"consul://{lab.network['kv'].address}:{TLS_PORT}"
+    return f"consul://{lab.store.host.address}:{TLS_PORT}"
 
 
 def _start(lab: Lab, store_url: str, *flags: str) -> None:
@@ -209,7 +207,7 @@ def _dial(lab: Lab, certificates: Certificates, client: Identity | None) -> ssl.
     context = ssl.create_default_context(cafile=certificates.authority)
     if client is not None:
         context.load_cert_chain(client.cert, client.key)
-    host = lab.network["kv"]
+    host = lab.store.host
     plain: socket.socket = host.connect(TLS_PORT, timeout_s=_HANDSHAKE_S)
     return context.wrap_socket(plain, server_hostname=host.address)
 

@@ -196,13 +196,13 @@ def _kill_at_random(lab: Lab, rounds: int) -> None:
     The engines are stopped meanwhile, so that the processors belong to the writers.
     """
     lab.stop_engines()
-    kv = lab.network["kv"]
+    host = lab.store.host
     seed = random.SystemRandom().randrange(1 << 32)
     dice = random.Random(seed)  # noqa: S311 - moments of accidents, not secrets
     total = 0
     for number in range(rounds):
         writers = [
-            load.Writer(f"{number}-{n}", lambda: kv.connect(PORT, timeout_s=5))
+            load.Writer(f"{number}-{n}", lambda: host.connect(PORT, timeout_s=5))
             for n in range(_WRITERS)
         ]
         _write_until_killed(lab, writers, dice.uniform(*_KILL_AFTER_S))
