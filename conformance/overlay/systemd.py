@@ -20,6 +20,8 @@ from conformance.overlay.errors import LabUnavailable, Mismatch
 from conformance.overlay.waiting import wait_until
 
 PROGRAM = Path("/lib/systemd/systemd")
+PYTHON = "/opt/kvstore/bin/python"
+"""This Python, inside: where it is on this machine may not be there."""
 
 _TARGETS = Path("/lib/systemd/system")
 # What units refer to; everything else of a machine is left out.
@@ -45,7 +47,7 @@ mkdir -p /opt/kvstore/bin /opt/kvstore/source /opt/kvstore/python /opt/kvstore/l
 mount --bind "$2" /opt/kvstore/source
 mount --bind "$3" /opt/kvstore/python
 mount --bind "$4" /opt/kvstore/libraries
-cp /run/lab/program /opt/kvstore/bin/kvstore
+cp /run/lab/python /run/lab/kvstore /opt/kvstore/bin
 for folder in /tmp /var/tmp; do mount -t tmpfs -o mode=1777 tmp "$folder"; done
 mount --bind /run/lab/lib /var/lib
 mount -t cgroup2 cgroup /sys/fs/cgroup
@@ -56,12 +58,18 @@ mount --make-rshared /
 exec env -i PATH="$PATH" container=lab SYSTEMD_UNIT_PATH=/run/lab/units \
     "$5" --system --unit=multi-user.target --log-target=console --show-status=no </dev/null
 """
-_PROGRAM = """\
+_PROGRAMS = {
+    "python": """\
 #!/bin/sh
 export PYTHONPATH=/opt/kvstore/source:/opt/kvstore/libraries
 export LD_LIBRARY_PATH=/opt/kvstore/python/lib  # of a Python that is not where it was built for
-exec /opt/kvstore/python/bin/python3 -m kvstore "$@"
-"""
+exec /opt/kvstore/python/bin/python3 "$@"
+""",
+    "kvstore": """\
+#!/bin/sh
+exec /opt/kvstore/bin/python -m kvstore "$@"
+""",
+}
 # The only change to the units: there is no journal to log to.
 _LOGGED = "[Service]\nStandardOutput=append:/run/lab/log\nStandardError=append:/run/lab/log\n"
 
@@ -171,9 +179,10 @@ class Systemd:
             (folder / "lab.conf").write_text(_LOGGED, encoding="ascii")
         self.state.mkdir(exist_ok=True)
         (self._folder / "console").touch()
-        program = self._folder / "program"
-        program.write_text(_PROGRAM, encoding="ascii")
-        program.chmod(0o755)
+        for name, text in _PROGRAMS.items():
+            program = self._folder / name
+            program.write_text(text, encoding="ascii")
+            program.chmod(0o755)
 
     def _pid(self) -> int:
         """Return the number by which this machine knows process 1 of it."""

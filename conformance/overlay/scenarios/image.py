@@ -110,7 +110,12 @@ def bind_mounted(lab: Lab) -> None:
     lab.wait_sound(frozenset())
 
 
-@CHAPTER.scenario("K4", "TLS on both sides, kv.path, and a URL with a path and `/`", wrecks=True)
+@CHAPTER.scenario(
+    "K4",
+    "TLS on both sides, kv.path, and a URL with a path and `/`",
+    quick=True,
+    wrecks=True,
+)
 def tls(lab: Lab) -> None:
     """Certificates are mounted, settings are in the environment, engines have all three files.
 
