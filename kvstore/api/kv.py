@@ -122,11 +122,11 @@ class KVEndpoints:
         """Answer what a key has; `index` is the one to show, by default its own."""
         read = self._engine.state.get(key)
         entry, now = read.value, read.index
+        shown = now if index is None else index
         if entry is None:
-            return not_found(index_headers(now if index is None else index))
-        keeps = spelling is None and index in (None, now)
-        if not keeps:
-            return _render_one(query, entry, spelling, now if index is None else index)
+            return not_found(index_headers(shown))
+        if spelling is not None or shown != now:
+            return _render_one(query, entry, spelling, shown)
         name = (key, query.form)
         if len(entry.value) < _LARGE_VALUE_BYTES:
             kept = self._newest_renderings.get(name, entry)

@@ -50,10 +50,6 @@ def held(lab: Lab) -> None:
     started on h1 and found from h2; the others come when nothing has happened since the kill
     before. At the end one is renamed, and found.
     """
-    if lab.store.kind != "kvstore":
-        raise Skipped("the units in deploy/ start our server")
-    if lacking := missing():
-        raise Skipped(lacking)
     with _under_systemd(lab) as systemd, _Probe(lab.network["kv"]) as probe:
         lab.use("shop")
         sessions = _sessions(lab)
@@ -82,10 +78,6 @@ def held(lab: Lab) -> None:
 )
 def restarted(lab: Lab) -> None:
     """Five orderly restarts in a row: no connection is refused, and no watch is lost."""
-    if lab.store.kind != "kvstore":
-        raise Skipped("the units in deploy/ start our server")
-    if lacking := missing():
-        raise Skipped(lacking)
     with _under_systemd(lab) as systemd, _Probe(lab.network["kv"]) as probe:
         lab.use("shop")
         for _ in range(_KILLS // 2):
@@ -124,7 +116,14 @@ def unheld(lab: Lab) -> None:
 
 @contextmanager
 def _under_systemd(lab: Lab) -> Iterator[Systemd]:
-    """Have the store's host run a systemd that holds the port, and both engines start on that."""
+    """Have the store's host run a systemd that holds the port, and both engines start on that.
+
+    Raises Skipped where there can be none.
+    """
+    if lab.store.kind != "kvstore":
+        raise Skipped("the units in deploy/ start our server")
+    if lacking := missing():
+        raise Skipped(lacking)
     lab.stop_engines()
     lab.store.stop()
     folder = Path(lab.closing.enter_context(tempfile.TemporaryDirectory()))
