@@ -22,7 +22,7 @@ from kvstore.api.fast import FastLane
 from kvstore.api.health import HealthEndpoints
 from kvstore.api.identity import Identity
 from kvstore.api.kv import KVEndpoints
-from kvstore.api.lane import Lane
+from kvstore.api.limits import Terms
 from kvstore.api.monitor import MonitorEndpoints
 from kvstore.api.prepared import PreparedEndpoints
 from kvstore.api.registrations import RegistrationEndpoints
@@ -87,8 +87,8 @@ class Server:
         self._tokens: TokenSource | None = None
         self._engine: Engine | None = None
         self._compactor: Compactor | None = None
-        self._lane: Lane | None = None
-        self._fast_lane: FastLane | None = None
+        self._terms = Terms(settings.limits, clock or SystemClock())
+        self._lane: FastLane | None = None
 
     @property
     def host(self) -> str:
@@ -123,11 +123,11 @@ class Server:
         except BaseException:
             self._serving.close()
             raise
-        self._lane = Lane(self._router(self._engine), settings.limits, self._clock)
         held = any(listener.inherited for listener in self._listeners)
-        self._fast_lane = FastLane(self._lane, _SETTLES_S if held else 0.0)
+        router = self._router(self._engine)
+        self._lane = FastLane(router, self._terms, _SETTLES_S if held else 0.0)
         settle_memory()
-        self._serving.open(self._fast_lane)
+        self._serving.open(self._lane)
 
     def reload(self) -> None:
         """Read certificates and tokens again, for new connections and new requests.
@@ -247,12 +247,11 @@ class Server:
     def _load(self) -> Load:
         """Return what clients take at the moment."""
         assert self._serving is not None
-        assert self._lane is not None
         return Load(
             self._serving.connections_count,
             self._serving.handshakes_count,
-            self._lane.received_bytes,
-            self._lane.unread_bytes,
+            self._terms.received.bytes,
+            self._terms.answers.bytes,
         )
 
     @property
@@ -271,17 +270,17 @@ class Server:
         Raises JournalUnwritable when the journal failed, now or before.
         """
         assert self._engine is not None
-        assert self._fast_lane is not None
+        assert self._lane is not None
         assert self._serving is not None
         began = time.monotonic()
         if self._serving.pause():
             await asyncio.sleep(_LAST_REQUESTS_S)
         self._serving.close()
-        self._fast_lane.drain()
+        self._lane.drain()
         parked = self._engine.parked_count + self._events.parked_count
         self._engine.release_parked()
         self._events.close()
-        await self._fast_lane.shutdown(_DRAIN_S)
+        await self._lane.shutdown(_DRAIN_S)
         if self._compactor is not None:
             await self._compactor.close()
         try:

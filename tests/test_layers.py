@@ -338,15 +338,14 @@ def test_what_is_allowed_passes_every_rule(tmp_path: Path, file: str, source: st
 
 # What takes long to load, or much memory, and is for other commands or for what is seldom done.
 SPARED = [
-    "aiohttp.client",
-    "aiohttp.connector",
-    "aiohttp.web",
+    "aiohttp",
     "argparse",
     "concurrent.futures.process",
     "difflib",
     "importlib.metadata",
     "jinja2",
     "kvstore.access.files",
+    "kvstore.api.lane",
     "kvstore.archive",
     "kvstore.client",
     "kvstore.maintenance.backup",
@@ -360,20 +359,30 @@ SPARED = [
     "tomllib",
     "unittest",
 ]
-LOADED = """
-import sys
-import kvstore.cli.replaying, kvstore.cli.running, kvstore.cli.serve, kvstore.server
-print(*sys.modules)
-"""
+SERVING = "kvstore.cli.replaying, kvstore.cli.running, kvstore.cli.serve, kvstore.server"
+# The same for what a server loads when a connection first needs it.
+SPARED_BY_THE_OTHER_LANE = ["aiohttp.client", "aiohttp.connector", "aiohttp.web", "kvstore.client"]
+
+
+def loaded_by(modules: str) -> list[str]:
+    """Return the modules that are there when some are imported."""
+    program = f"import sys\nimport {modules}\nprint(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return ended.stdout.split()
 
 
 @pytest.fixture(scope="module")
 def loaded() -> list[str]:
     """Return the modules that `kvstore serve` loads to serve, in memory or in a folder."""
-    ended = subprocess.run(
-        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True
-    )
-    return ended.stdout.split()
+    return loaded_by(SERVING)
+
+
+@pytest.fixture(scope="module")
+def loaded_later() -> list[str]:
+    """Return the modules that are there when aiohttp's lane is, too."""
+    return loaded_by(f"{SERVING}, kvstore.api.lane")
 
 
 @pytest.mark.parametrize("name", SPARED)
@@ -382,3 +391,11 @@ def test_serve_does_not_load(loaded: list[str], name: str) -> None:
     assert importlib.util.find_spec(name) is not None
     assert "kvstore.server" in loaded
     assert name not in loaded
+
+
+@pytest.mark.parametrize("name", SPARED_BY_THE_OTHER_LANE)
+def test_the_other_lane_does_not_load(loaded_later: list[str], name: str) -> None:
+    """Of aiohttp, its lane loads the server's side only."""
+    assert importlib.util.find_spec(name) is not None
+    assert "aiohttp.web_protocol" in loaded_later
+    assert name not in loaded_later

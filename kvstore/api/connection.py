@@ -19,7 +19,7 @@ from typing import Any
 from kvstore.api import web
 from kvstore.api.exchange import Answer, Response
 from kvstore.api.limits import Patience, Terms, reading_patience
-from kvstore.api.outgoing import HEAD_TOO_LARGE, last_words
+from kvstore.api.outgoing import HEAD_TOO_LARGE
 from kvstore.api.responses import plain, text
 from kvstore.api.unparsed import (
     FIRST_LINE_BYTES_MAX,
@@ -365,4 +365,4 @@ class Connection(web.RequestHandler, asyncio.BufferedProtocol):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no request, or a bug; the connection ends."""
-        return last_words(unparsed(exc, status, message, self._received, self._route))
+        return web.last_words(unparsed(exc, status, message, self._received, self._route))

@@ -4,47 +4,46 @@ For those, aiohttp's task, request and response would cost more than everything 
 the connection itself calls the endpoint, the same one, and writes its answer; what has to be waited
 for calls back. A connection that sends anything else goes over to aiohttp's lane with what it has
 sent, and stays there.
+
+That lane is loaded when it is needed first: it is half of a server's start and a quarter of its
+memory, and where only Docker engines come it never is.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
-from kvstore.api.exchange import NeedBody, Response, Waiting, Writing
-from kvstore.api.gzip import GZIP_BYTES_MIN
-from kvstore.api.lane import LARGE_BYTES, READ_AHEAD_BYTES, UNREAD, Lane
-from kvstore.api.ordinary import Ordinary, Recogniser
-from kvstore.api.outgoing import encode, encode_head, packed, packed_aside, send_pieces
-from kvstore.api.refusals import guarded, refusal
-from kvstore.api.responses import BUG, INTERNAL_ERROR
-from kvstore.api.router import BAD_REQUEST
-from kvstore.api.web import tcp_keepalive
-from kvstore.errors import KVStoreError
-from kvstore.state.applied import Applied, Read
+from kvstore.api.exchange import Response
+from kvstore.api.fast_connection import FastConnection
+from kvstore.api.limits import Terms
+from kvstore.api.ordinary import Recogniser
+from kvstore.api.outgoing import encode
+from kvstore.api.responses import INTERNAL_ERROR
+from kvstore.api.router import Router
+
+if TYPE_CHECKING:
+    from kvstore.api.lane import Lane
 
 __all__ = ["FastLane"]
 
 log = logging.getLogger(__name__)
 
-# Requests up to this size are not counted: they take less than the rest of their connection does.
-_SMALL_BYTES = 2048
 # Woken queries that are answered before other requests have their turn.
 _WOKEN_AT_ONCE = 64
-_TAKEN = (Response, Writing, Waiting)
-_ANSWERABLE = (Waiting, Response)
 
-_INTERNAL_ERROR = replace(INTERNAL_ERROR, close=True)
 
-# What a connection waits for before it takes the next request: a write, a parked query, its answer
-# that is about to be sent, or the sending of an answer.
-_UnderWay = Writing | Waiting | Response | asyncio.Task[None]
+def _load_lane() -> "type[Lane]":
+    """Load aiohttp; takes some 80 ms, in which the GIL is given up now and then."""
+    from kvstore.api.lane import Lane  # noqa: PLC0415 - see above
+
+    return Lane
 
 
 class FastLane:
-    """Makes the protocols of new connections; what they are not made for goes to `lane`.
+    """Makes the protocols of new connections; what they are not made for goes to `other`.
 
     For `settles_s` after its start a connection that begins with a query that would be parked gets
     an answer at once, with what is there. Such queries come from clients of a server that ended:
@@ -52,18 +51,27 @@ class FastLane:
     client outlives the next end too. On one without, it gives up, and a Docker engine its watch.
     """
 
-    def __init__(self, lane: Lane, settles_s: float = 0.0) -> None:
-        self.other = lane
-        self.router = lane.router
-        self.terms = lane.terms
+    def __init__(
+        self,
+        router: Router,
+        terms: Terms,
+        settles_s: float = 0.0,
+        load: "Callable[[], type[Lane]]" = _load_lane,
+    ) -> None:
+        self.router = router
+        self.terms = terms
         self.recogniser = Recogniser()
         self.draining = False
-        self._settled = lane.terms.clock.monotonic() + settles_s
-        self._connections: set[_Connection] = set()
+        # aiohttp's lane, once `load_other` has loaded it.
+        self.other: Lane | None = None
+        self._load = load
+        self._loading: asyncio.Future[None] | None = None
+        self._settled = terms.clock.monotonic() + settles_s
+        self._connections: set[FastConnection] = set()
         # What was encoded last, in which second, whether to be kept alive, and how it came out.
-        self._encoded = _INTERNAL_ERROR, 0, False, b""
+        self._encoded = INTERNAL_ERROR, 0, False, b""
         # Queries that have an answer.
-        self._woken: deque[_Connection] = deque()
+        self._woken: deque[FastConnection] = deque()
         # Set by `shutdown`: done when no connection is left.
         self._empty: asyncio.Future[None] | None = None
 
@@ -71,7 +79,7 @@ class FastLane:
         """Make the protocol of a new connection."""
         # A BufferedProtocol that takes `data_received` too, as a Protocol does: asyncio asks which
         # of both it is, those who make connections want a Protocol.
-        return cast(asyncio.Protocol, _Connection(self))
+        return cast(asyncio.Protocol, FastConnection(self))
 
     @property
     def settling(self) -> bool:
@@ -81,7 +89,8 @@ class FastLane:
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
         self.draining = True
-        self.other.drain()
+        if self.other is not None:
+            self.other.drain()
         for connection in list(self._connections):
             connection.close_if_idle()
 
@@ -94,13 +103,30 @@ class FastLane:
             await asyncio.wait((self._empty,), timeout=timeout_s)
             for connection in list(self._connections):
                 connection.abort()
-        await self.other.shutdown(max(0.0, until - loop.time()))
+        if self._loading is not None:
+            await asyncio.wait((self._loading,))
+        if self.other is not None:
+            await self.other.shutdown(max(0.0, until - loop.time()))
 
-    def joined(self, connection: "_Connection") -> None:
+    async def load_other(self) -> None:
+        """Have `other`; what was loaded once stays, and the second caller waits for the first."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self._load_other())
+        await asyncio.shield(self._loading)
+
+    async def _load_other(self) -> None:
+        began = time.monotonic()
+        make = await asyncio.to_thread(self._load)
+        self.other = make(self.router, self.terms)
+        if self.draining:
+            self.other.drain()
+        log.debug("aiohttp's lane was loaded in %.3f s", time.monotonic() - began)
+
+    def joined(self, connection: FastConnection) -> None:
         """Know a connection."""
         self._connections.add(connection)
 
-    def left(self, connection: "_Connection") -> None:
+    def left(self, connection: FastConnection) -> None:
         """Know it no more."""
         self._connections.discard(connection)
         if not self._connections and self._empty is not None and not self._empty.done():
@@ -116,7 +142,7 @@ class FastLane:
         self._encoded = response, second, keep_alive, data
         return data
 
-    def wake(self, connection: "_Connection") -> None:
+    def wake(self, connection: FastConnection) -> None:
         """Have the query that is parked on a connection answered soon."""
         if not self._woken:
             asyncio.get_running_loop().call_soon(self._answer_woken)
@@ -127,316 +153,3 @@ class FastLane:
             self._woken.popleft().answer_woken()
         if self._woken:
             asyncio.get_running_loop().call_soon(self._answer_woken)
-
-
-class _Connection(asyncio.BufferedProtocol):
-    """One client's connection, as long as it sends ordinary requests, one after the other."""
-
-    __slots__ = (
-        "_accepts_gzip",
-        "_asked",
-        "_behind",
-        "_counted_bytes",
-        "_is_last",
-        "_is_new",
-        "_lane",
-        "_paused",
-        "_taken",
-        "_transport",
-        "_under_way",
-    )
-
-    def __init__(self, lane: FastLane) -> None:
-        self._lane = lane
-        # None before the connection is made and once it has gone, or gone over.
-        self._transport: asyncio.Transport | None = None
-        # None while no request is under way.
-        self._under_way: _UnderWay | None = None
-        # Whether the client of the request under way takes compressed answers.
-        self._accepts_gzip = False
-        # What the client has sent since.
-        self._behind = b""
-        # How much of `Terms.received` is this connection's.
-        self._counted_bytes = 0
-        # Whether no other request is taken: the client sends no more, or sent too much.
-        self._is_last = False
-        # Whether nothing was answered yet.
-        self._is_new = True
-        # Whether the client is slower than we are, and what is done when it has caught up.
-        self._paused = False
-        self._taken: asyncio.Future[None] | None = None
-        # The request under way, if it is to be logged.
-        self._asked: Ordinary | None = None
-
-    # --- what asyncio calls -----------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast(asyncio.Transport, transport)
-        tcp_keepalive(self._transport)
-        self._lane.joined(self)
-        if self._lane.draining:  # it was accepted a moment before
-            self._transport.close()
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        """Return what to read into: one for all connections, since nothing stays in it."""
-        return self._lane.terms.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        self.data_received(bytes(self._lane.terms.buffer[:nbytes]))
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes off the wire."""
-        if self._under_way is not None:
-            self._keep(data)
-            return
-        request = self._lane.recogniser.recognise(data)
-        if request is None or not self._count(len(data)):
-            self._hand_over(data)
-            return
-        self._accepts_gzip = request.accepts_gzip
-        if log.isEnabledFor(logging.DEBUG):
-            self._asked = request
-        try:
-            answer = self._dispatch(request)
-        except Exception:
-            log.exception(BUG)
-            answer = _INTERNAL_ERROR
-        if isinstance(answer, Response):
-            if answer is BAD_REQUEST:
-                self._hand_over(data)
-            else:
-                self._answer(answer)
-            return
-        self._under_way = answer
-        if isinstance(answer, Writing):
-            answer.outcome.add_done_callback(self._written)
-        else:
-            answer.parked.on_done(self._woken)
-            if self._is_new and self._lane.settling:
-                answer.parked.finish()
-
-    def eof_received(self) -> bool:
-        """Answer what is under way though the client sends no more; `nc -N` and others do that.
-
-        But a query that is parked is given up: a client that is gone looks the same from here.
-        """
-        if self._under_way is None or isinstance(self._under_way, Waiting):
-            return False
-        self._is_last = True
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Forget the connection and all that was counted for it."""
-        under_way, self._under_way = self._under_way, None
-        self._leave()
-        if isinstance(under_way, Waiting):
-            under_way.parked.cancel()
-        elif isinstance(under_way, asyncio.Task):
-            under_way.cancel()
-
-    def pause_writing(self) -> None:
-        """Know that the client is slower than we are."""
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        """Know that the client has taken most of what was sent."""
-        self._paused = False
-        if self._taken is not None and not self._taken.done():
-            self._taken.set_result(None)
-
-    # --- what the lane calls ----------------------------------------------------------------
-
-    def close_if_idle(self) -> None:
-        """End the connection unless a request is under way; then it ends with its answer."""
-        if self._under_way is None and self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def answer_woken(self) -> None:
-        """Answer the query that was parked, unless the client has left."""
-        under_way = self._under_way
-        if not isinstance(under_way, _ANSWERABLE):
-            return
-        if self._lane.terms.answers.is_full:
-            self._under_way = asyncio.ensure_future(self._answer_when_there_is_room(under_way))
-        else:
-            self._answer(_response(under_way))
-
-    # --- requests -----------------------------------------------------------------------------
-
-    def _dispatch(self, request: Ordinary) -> Response | Writing | Waiting:
-        router = self._lane.router
-        answer = router.dispatch(request.method, request.target, request.headers)
-        if isinstance(answer, NeedBody):
-            size_bytes = len(request.body)
-            if size_bytes > answer.limit_bytes:
-                return answer.too_large(size_bytes)
-            answer = guarded(answer.then, request.body)
-        assert isinstance(answer, _TAKEN), "ordinary requests have no other answers"
-        return answer
-
-    def _written(self, outcome: asyncio.Future[Applied]) -> None:
-        writing = self._under_way
-        if not isinstance(writing, Writing):
-            outcome.cancelled() or outcome.exception()  # the client has left
-            return
-        try:
-            response = writing.render(outcome.result())
-        except KVStoreError as error:
-            response = refusal(error)
-        except Exception:
-            log.exception(BUG)
-            response = _INTERNAL_ERROR
-        self._answer(response)
-
-    def _woken(self, read: Read[Any]) -> None:
-        waiting = self._under_way
-        assert isinstance(waiting, Waiting)
-        if waiting.parked.ran_out:
-            # An answer with the old index must not show what is written from now on.
-            self._under_way = _rendered(waiting, read)
-        self._lane.wake(self)
-
-    async def _answer_when_there_is_room(self, under_way: Waiting | Response) -> None:
-        await self._lane.terms.answers.room()
-        self._answer(_response(under_way))
-
-    def _keep(self, data: bytes) -> None:
-        """Keep what comes behind a request that is under way."""
-        assert self._transport is not None
-        self._behind += data
-        if not self._count(len(data)):
-            self._behind = b""
-            self._is_last = True
-        if self._is_last or len(self._behind) > READ_AHEAD_BYTES:
-            self._transport.pause_reading()
-
-    def _hand_over(self, data: bytes) -> None:
-        """Have aiohttp's lane go on with the connection, beginning with this data."""
-        transport = self._transport
-        assert transport is not None
-        self._leave()
-        connection = self._lane.other()
-        transport.set_protocol(connection)
-        connection.connection_made(transport)
-        if self._paused:
-            connection.pause_writing()
-        transport.resume_reading()
-        connection.data_received(data)
-        if self._is_last and not connection.eof_received():
-            transport.close()
-
-    def _leave(self) -> None:
-        self._transport = None
-        self._give_back()
-        self._lane.left(self)
-
-    def _count(self, size_bytes: int) -> bool:
-        """Count a larger request, or what is behind one; False when there is too much of all."""
-        if size_bytes <= _SMALL_BYTES and self._under_way is None:
-            return True
-        if not self._lane.terms.received.take(size_bytes):
-            return False
-        self._counted_bytes += size_bytes
-        return True
-
-    def _give_back(self) -> None:
-        if self._counted_bytes:
-            self._lane.terms.received.give_back(self._counted_bytes)
-            self._counted_bytes = 0
-
-    # --- answers ------------------------------------------------------------------------------
-
-    def _answer(self, response: Response) -> None:
-        """Answer the request that is under way, and take the next one when that is sent."""
-        if self._asked is not None:
-            # Without its query, which may hold a token.
-            target, _, _ = self._asked.target.partition("?")
-            log.debug("%s %s: %d", self._asked.method, target, response.status)
-            self._asked = None
-        size_bytes, answers = len(response.body), self._lane.terms.answers
-        if size_bytes >= LARGE_BYTES:
-            if not answers.is_full:
-                self._send_large(response)
-                return
-            response = UNREAD
-        elif size_bytes >= GZIP_BYTES_MIN and self._accepts_gzip and response.compressible:
-            response = packed(response)
-        self._send(response)
-        if self._paused:
-            self._under_way = asyncio.ensure_future(self._send_on())
-        else:
-            self._end_of_request()
-
-    def _send_large(self, response: Response) -> None:
-        """Send an answer that is counted, at once, until the client has taken it."""
-        answers, size_bytes = self._lane.terms.answers, len(response.body)
-        answers.take(size_bytes)
-        sending = asyncio.ensure_future(self._send_packed(response))
-        # Not in the task, which may be cancelled before it begins.
-        sending.add_done_callback(lambda _: answers.give_back(size_bytes))
-        self._under_way = sending
-
-    async def _send_packed(self, response: Response) -> None:
-        if self._accepts_gzip and response.compressible:
-            response = await packed_aside(response)
-        head = encode_head(response, is_old=False, keep_alive=self._keeps(response))
-        await self._send_on(head, response.body)
-
-    async def _send_on(self, head: bytes = b"", body: bytes = b"") -> None:
-        assert self._transport is not None
-        terms = self._lane.terms
-        await send_pieces(head, body, self._transport, self._until_taken, terms)
-        self._end_of_request()
-
-    async def _until_taken(self) -> None:
-        """Wait until the client has taken most of what was sent."""
-        if self._paused:
-            self._taken = asyncio.get_running_loop().create_future()
-            await self._taken
-
-    def _keeps(self, response: Response) -> bool:
-        """Return whether the connection goes on after an answer."""
-        at_end = self._is_last and not self._behind
-        return not (response.close or at_end or self._lane.draining)
-
-    def _send(self, response: Response) -> None:
-        assert self._transport is not None
-        keep_alive = self._keeps(response)
-        self._transport.write(self._lane.encode(response, keep_alive=keep_alive))
-        if not keep_alive:
-            self._transport.close()
-
-    def _end_of_request(self) -> None:
-        self._under_way = None
-        self._is_new = False
-        self._give_back()
-        behind, self._behind = self._behind, b""
-        if self._transport is None or self._transport.is_closing():
-            return
-        if behind:
-            self._hand_over(behind)
-        elif self._is_last or self._lane.draining:
-            # That was not known yet when the head of the answer was sent.
-            self._transport.close()
-
-
-def _response(under_way: Waiting | Response) -> Response:
-    """Return what is answered to a query that was parked."""
-    if isinstance(under_way, Response):
-        return under_way
-    return _rendered(under_way, under_way.parked.look())
-
-
-def _rendered(waiting: Waiting, read: Read[Any]) -> Response:
-    try:
-        return waiting.render(read)
-    except Exception:
-        log.exception(BUG)
-        return _INTERNAL_ERROR

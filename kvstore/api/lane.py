@@ -26,7 +26,7 @@ from kvstore.api.exchange import (
     Writing,
 )
 from kvstore.api.gzip import GZIP_BYTES_MIN, accepts_gzip
-from kvstore.api.limits import DEFAULT_LIMITS, Limits, Terms
+from kvstore.api.limits import LARGE_BYTES, READ_AHEAD_BYTES, Terms
 from kvstore.api.outgoing import (
     BAD_HOST,
     BAD_REQUEST,
@@ -35,22 +35,19 @@ from kvstore.api.outgoing import (
     encode,
     encode_head,
     encode_stream,
-    last_words,
-    outgoing,
     packed,
     packed_aside,
     send_pieces,
 )
 from kvstore.api.refusals import guarded, refusal
-from kvstore.api.responses import plain, text
+from kvstore.api.responses import UNREAD, plain, text
 from kvstore.api.router import BAD_REQUEST as BAD_REQUEST_ANSWER
 from kvstore.api.router import Router
-from kvstore.api.web import HttpVersion10, HttpVersion11, StreamReader
-from kvstore.clock import Clock, SystemClock
+from kvstore.api.web import HttpVersion10, HttpVersion11, StreamReader, last_words, outgoing
 from kvstore.errors import KVStoreError
 from kvstore.state.applied import Read
 
-__all__ = ["LARGE_BYTES", "READ_AHEAD_BYTES", "UNREAD", "Lane"]
+__all__ = ["Lane"]
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +59,12 @@ _HEADERS_MAX = 1024
 _IDLE_S = 3600.0
 # How long an unread body is read and dropped, so that the client sees the answer and no reset.
 _LINGER_S = 2.0
-# How much is read ahead of a request that is under way.
-READ_AHEAD_BYTES = 64 * 1024
-# Answers from here on are counted until the client has taken them.
-LARGE_BYTES = 64 * 1024
 # What Go takes for a length and for the name of a host, longer ones aside.
 _LENGTH_MAX = 2**63 - 1
 _HOST = re.compile(r"[!$%&'()*+,.0-9:;=A-Z\[\]_a-z~-]*")
 
 _EXPECTATION_FAILED = plain(417, close=True)
 _BAD_HOST_ANSWER = plain(400, "400 Bad Request: malformed Host header", close=True)
-UNREAD = text(503, "too many large answers wait for clients to read them: try again")
 _CUT_SHORT = text(500, "unexpected EOF")
 _WAITED_FOR = (Writing, Working)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -81,9 +73,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Lane(web.Server):
     """Serves a router on connections that aiohttp keeps."""
 
-    def __init__(
-        self, router: Router, limits: Limits = DEFAULT_LIMITS, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, router: Router, terms: Terms) -> None:
         super().__init__(
             self._handle,
             handler_cancellation=True,
@@ -96,26 +86,15 @@ class Lane(web.Server):
             read_bufsize=READ_AHEAD_BYTES,
             auto_decompress=False,
         )
-        # What it shares with the fast lane.
-        self.router = router
-        self.terms = Terms(limits, clock or SystemClock())
+        self._router = router
+        self._terms = terms
         self._draining = False
         # The ends of the streams under way.
         self._streams: set[asyncio.Timeout] = set()
 
     def __call__(self) -> Connection:
         """Make the protocol of a new connection."""
-        return Connection(self, self._route_unparsed, self.terms, loop=self._loop, **self._kwargs)
-
-    @property
-    def received_bytes(self) -> int:
-        """How much of what clients have sent is counted and not answered yet."""
-        return self.terms.received.bytes
-
-    @property
-    def unread_bytes(self) -> int:
-        """How much of large answers has been made and not been taken by clients yet."""
-        return self.terms.answers.bytes
+        return Connection(self, self._route_unparsed, self._terms, loop=self._loop, **self._kwargs)
 
     def drain(self) -> None:
         """Take no more requests; each connection ends with the answer under way, or `shutdown`."""
@@ -126,7 +105,7 @@ class Lane(web.Server):
         self._streams.clear()
 
     def _route_unparsed(self, method: str, target: str) -> Answer:
-        return self.router.dispatch(method, target, CIMultiDict[str]())
+        return self._router.dispatch(method, target, CIMultiDict[str]())
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; cancelled when its client is gone, which leaves nothing behind."""
@@ -179,9 +158,9 @@ class Lane(web.Server):
         self, request: web.BaseRequest, connection: Connection, response: Response
     ) -> web.StreamResponse:
         """Send a large answer, which is counted until the client has taken it."""
-        if self.terms.answers.is_full:
+        if self._terms.answers.is_full:
             return self._finish(request, connection, UNREAD)
-        with self.terms.answers.held(len(response.body)):
+        with self._terms.answers.held(len(response.body)):
             if _takes_packed(request, response):
                 response = await packed_aside(response)
             keep_alive = self._keeps(request, connection, response)
@@ -193,7 +172,7 @@ class Lane(web.Server):
             if request.transport is not None:
                 with suppress(ConnectionError):  # it is met again in a moment
                     drain = request.writer.drain
-                    await send_pieces(head, body, request.transport, drain, self.terms)
+                    await send_pieces(head, body, request.transport, drain, self._terms)
         return outgoing(b"", keep_alive=keep_alive)
 
     async def _stream(
@@ -236,7 +215,7 @@ class Lane(web.Server):
         unsound = _unsound(request, length)
         if unsound is not None:
             return unsound
-        answer = self.router.dispatch(request.method, request.raw_path, headers)
+        answer = self._router.dispatch(request.method, request.raw_path, headers)
         if isinstance(answer, Response):
             return answer  # as most are: no other kind needs to be asked for
         if isinstance(answer, NeedBody):
@@ -270,8 +249,8 @@ class Lane(web.Server):
         connection.parked = True
         try:
             response = await future
-            if self.terms.answers.is_full:
-                await self.terms.answers.room()
+            if self._terms.answers.is_full:
+                await self._terms.answers.room()
             return waiting.render(waiting.parked.look()) if response is None else response
         finally:
             connection.parked = False

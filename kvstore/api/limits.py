@@ -17,6 +17,8 @@ from kvstore.clock import Clock, Timer
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "LARGE_BYTES",
+    "READ_AHEAD_BYTES",
     "Answers",
     "Limits",
     "Patience",
@@ -28,6 +30,10 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
+# How much is read ahead of a request that is under way.
+READ_AHEAD_BYTES = 64 * 1024
+# Answers from here on are counted until the client has taken them.
+LARGE_BYTES = 64 * 1024
 # How much is read at once: as much as asyncio does.
 _BUFFER_BYTES = 256 * 1024
 

@@ -19,7 +19,8 @@ __all__ = ["Ordinary", "Recogniser"]
 # Targets that need escapes decoded or slashes cleaned are fine, the router does that; bytes that
 # should have been escaped are not.
 _LINE = re.compile(
-    rb"(GET|PUT|DELETE) (/v1/(?:kv/|session/|txn)[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*) HTTP/1\.1\r\n"
+    rb"(GET|PUT|DELETE) "
+    rb"(/v1/(?:kv/|session/|txn|status/)[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*) HTTP/1\.1\r\n"
 )
 _HEADER = re.compile(rb"([A-Za-z0-9-]+): ?([!-~](?:[ !-~]*[!-~])?|)")
 _HOST = re.compile(r"[0-9A-Za-z.:_\[\]-]+")

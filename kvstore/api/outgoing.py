@@ -1,4 +1,4 @@
-"""Responses as finished bytes, and what aiohttp needs to know of them.
+"""Responses as finished bytes.
 
 Knows nothing of requests' meaning or of routes.
 """
@@ -10,9 +10,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import cast
 
-from kvstore.api import web
 from kvstore.api.exchange import Response
 from kvstore.api.gzip import compress
 from kvstore.api.limits import Terms, reading_patience
@@ -29,8 +27,6 @@ __all__ = [
     "encode",
     "encode_head",
     "encode_stream",
-    "last_words",
-    "outgoing",
     "packed",
     "packed_aside",
     "send_pieces",
@@ -160,37 +156,3 @@ def chunk(piece: bytes) -> bytes:
 
 
 LAST_CHUNK = b"0\r\n\r\n"
-
-
-class _Outgoing:
-    """Finished bytes in the place of aiohttp's response."""
-
-    __slots__ = ("_data", "keep_alive")
-
-    def __init__(self, data: bytes, *, keep_alive: bool) -> None:
-        self._data = data
-        self.keep_alive = keep_alive
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        """Send; waits while the client is slower than we are."""
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError("the client is gone")
-        transport.write(self._data)
-        await request.writer.drain()
-
-    async def write_eof(self) -> None:
-        """Do nothing: everything has been sent."""
-
-
-def outgoing(data: bytes, *, keep_alive: bool) -> web.StreamResponse:
-    """Return what aiohttp takes for a response: it asks of one what `_Outgoing` has.
-
-    A StreamResponse's other fields are for those who build one.
-    """
-    return cast(web.StreamResponse, _Outgoing(data, keep_alive=keep_alive))
-
-
-def last_words(data: bytes) -> web.StreamResponse:
-    """Return the last response of a connection."""
-    return outgoing(data, keep_alive=False)

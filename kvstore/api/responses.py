@@ -1,5 +1,7 @@
 """The responses there are: which headers go with what (contract 1.4)."""
 
+from dataclasses import replace
+
 from kvstore.api.exchange import Response
 from kvstore.api.query import Query
 from kvstore.api.render import indent
@@ -9,6 +11,7 @@ __all__ = [
     "INTERNAL_ERROR",
     "KNOWN_LEADER",
     "NOT_LOOKED",
+    "UNREAD",
     "archive",
     "empty",
     "index_headers",
@@ -100,4 +103,6 @@ def redirect(location: str, page: str) -> Response:
 
 # What is logged and answered when a request ends with an error that nobody expected.
 BUG = "a bug: a request ended with an error"
-INTERNAL_ERROR = text(500, "internal error")
+INTERNAL_ERROR = replace(text(500, "internal error"), close=True)
+# What is answered in the place of a large answer when too many are waiting (`limits.Answers`).
+UNREAD = text(503, "too many large answers wait for clients to read them: try again")

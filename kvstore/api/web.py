@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import sys
 from contextlib import suppress
+from typing import cast
 
 __all__ = [
     "EMPTY_PAYLOAD",
@@ -29,7 +30,8 @@ __all__ = [
     "Server",
     "StreamReader",
     "StreamResponse",
-    "tcp_keepalive",
+    "last_words",
+    "outgoing",
 ]
 
 
@@ -61,9 +63,42 @@ from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooL
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.tcp_helpers import tcp_keepalive
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo as ErrInfo
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
+
+
+class _Outgoing:
+    """Finished bytes in the place of aiohttp's response."""
+
+    __slots__ = ("_data", "keep_alive")
+
+    def __init__(self, data: bytes, *, keep_alive: bool) -> None:
+        self._data = data
+        self.keep_alive = keep_alive
+
+    async def prepare(self, request: BaseRequest) -> None:
+        """Send; waits while the client is slower than we are."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        transport.write(self._data)
+        await request.writer.drain()
+
+    async def write_eof(self) -> None:
+        """Do nothing: everything has been sent."""
+
+
+def outgoing(data: bytes, *, keep_alive: bool) -> StreamResponse:
+    """Return what aiohttp takes for a response: it asks of one what `_Outgoing` has.
+
+    A StreamResponse's other fields are for those who build one.
+    """
+    return cast(StreamResponse, _Outgoing(data, keep_alive=keep_alive))
+
+
+def last_words(data: bytes) -> StreamResponse:
+    """Return the last response of a connection."""
+    return outgoing(data, keep_alive=False)

@@ -27,7 +27,6 @@ from kvstore.transport.credentials import Credentials, TlsFiles
 from kvstore.transport.handshake import Handshakes
 
 from .calls import endpoints
-from .test_fast_large import is_fast
 from .test_lane_leaving import FailingJournal
 from .wire import Client, Served, connect, encode, listening, serving, until
 
@@ -49,14 +48,14 @@ async def test_what_comes_behind_a_query_is_bounded(served: Served) -> None:
     sending = asyncio.create_task(client.send(b"".join(requests)))
     for _ in range(30):
         await served.ask("GET", "/v1/kv/a")
-    assert 0 < served.lane.received_bytes < MIB
+    assert 0 < served.terms.received.bytes < MIB
     served.calls.engine.release_parked()
     assert (await client.read()).status == 404
     for _ in requests:
         assert (await client.read()).body == b"true"
     await sending
     assert (await client.ask("GET", "/v1/kv/999?raw")).body == b"999" * 2000
-    await until(lambda: served.lane.received_bytes == 0)
+    await until(lambda: served.terms.received.bytes == 0)
 
 
 async def test_too_much_behind_a_query() -> None:
@@ -75,7 +74,7 @@ async def test_woken_watchers_are_answered_in_slices(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Others are answered in between, and who has left meanwhile is in nobody's way."""
-    caplog.set_level(logging.DEBUG, logger="kvstore.api.fast")
+    caplog.set_level(logging.DEBUG, logger="kvstore.api.fast_connection")
     index = served.calls.engine.state.last_index
     watchers = [await served.park(f"/v1/kv/a?raw&index={index}") for _ in range(WATCHERS)]
     address = ("127.0.0.1", served.port)
@@ -87,7 +86,7 @@ async def test_woken_watchers_are_answered_in_slices(
             leaver.close()
             asking.sendall(encode("GET", "/v1/kv/b"))
 
-        with handling("kvstore.api.fast", FirstRecord(interrupt)):
+        with handling("kvstore.api.fast_connection", FirstRecord(interrupt)):
             await served.calls.put("a", b"news")
             answers = [await watcher.read() for watcher in watchers]
     assert {answer.body for answer in answers} == {b"news"}
@@ -143,8 +142,8 @@ def broken(answer: Answer) -> Answer:
 
 async def test_a_bug_at_the_last_step(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     """A write or a query that stumbles is a 500, its traceback is in the log, nothing is left."""
-    lane = Lane(StumblingRouter(*endpoints(served.calls.engine)))
-    async with listening(FastLane(lane)) as port:
+    router = StumblingRouter(*endpoints(served.calls.engine))
+    async with listening(FastLane(router, served.terms)) as port:
         waiting, writing = await connect(port), await connect(port)
         index = served.calls.engine.state.last_index
         await waiting.send(encode("GET", f"/v1/kv/a?index={index}"))
@@ -159,13 +158,13 @@ async def test_a_bug_at_the_last_step(served: Served, caplog: pytest.LogCaptureF
     assert served.calls.engine.state.entry_count == 1
 
 
-@pytest.mark.parametrize("kind", [FastLane, lambda lane: lane], ids=["fast", "aiohttp"])
+@pytest.mark.parametrize("kind", [FastLane, Lane], ids=["fast", "aiohttp"])
 async def test_a_bug_when_the_time_is_up(
-    served: Served, caplog: pytest.LogCaptureFixture, kind: Callable[[Lane], FastLane | Lane]
+    served: Served, caplog: pytest.LogCaptureFixture, kind: type[FastLane | Lane]
 ) -> None:
     """A query that stumbles when it runs out is a 500 like any other, in either lane."""
-    lane = Lane(StumblingRouter(*endpoints(served.calls.engine)))
-    async with listening(kind(lane)) as port:
+    router = StumblingRouter(*endpoints(served.calls.engine))
+    async with listening(kind(router, served.terms)) as port:
         client = await connect(port)
         await client.send(encode("GET", "/v1/kv/a?index=99"))
         await until(lambda: served.calls.engine.parked_count == 1)
@@ -191,7 +190,7 @@ async def test_a_journal_that_fails_under_many_writes() -> None:
                 assert (answer.status, answer.closes) == (500, False)
                 assert answer.body.startswith(b"the journal cannot be written: /data/1.journal")
                 assert (await client.ask("GET", "/v1/kv/0")).status == 404
-            assert is_fast(served)
+            assert served.is_fast
 
     with pytest.raises(JournalUnwritable):
         await run()
@@ -227,16 +226,16 @@ async def test_under_tls(served: Served, tmp_path: Path) -> None:
             assert (await client.ask("PUT", "/v1/kv/a", b"v")).body == b"true"
             assert (await client.ask("GET", "/v1/kv/a?raw")).body == b"v"
             assert len((await client.ask("GET", "/v1/kv/big?raw")).body) == 500_000
-        assert is_fast(served)
+        assert served.is_fast
         index = served.calls.engine.state.last_index
         await client.send(encode("GET", f"/v1/kv/a?raw&index={index}"))
         await until(lambda: served.calls.engine.parked_count == 1)
         behind = [encode("PUT", "/v1/kv/b", b"y" * 300_000), encode("GET", "/v1/kv/b?raw") * 2]
         await client.send(b"".join(behind))
-        await until(lambda: served.lane.received_bytes > 0)
+        await until(lambda: served.terms.received.bytes > 0)
         await served.calls.put("a", b"news")
         assert (await client.read()).body == b"news"
         assert (await client.read()).body == b"true"
         assert [(await client.read()).body for _ in range(2)] == [b"y" * 300_000] * 2
-        assert not is_fast(served)
+        assert not served.is_fast
         assert (await client.ask("GET", "/v1/kv/a?raw")).body == b"news"

@@ -29,7 +29,7 @@ async def large(served: Served) -> Client:
         await served.calls.put(f"large/{n}", value)
     client = await served.connect()
     await client.send(ASK_LARGE)
-    await until(lambda: served.lane.unread_bytes > 0)
+    await until(lambda: served.terms.answers.bytes > 0)
     return client
 
 
@@ -40,18 +40,13 @@ async def read_large(client: Client) -> Received:
     return answer
 
 
-def is_fast(served: Served) -> bool:
-    """Tell whether no connection has gone over to aiohttp's lane."""
-    return not served.lane.connections
-
-
 async def test_a_large_answer_is_counted_until_it_is_read(served: Served) -> None:
     """And the connection goes on behind it, in this lane."""
     client = await large(served)
-    assert served.lane.unread_bytes == len((await read_large(client)).body)
-    await until(lambda: served.lane.unread_bytes == 0)
+    assert served.terms.answers.bytes == len((await read_large(client)).body)
+    await until(lambda: served.terms.answers.bytes == 0)
     assert (await client.ask("GET", "/v1/kv/a")).status == 404
-    assert is_fast(served)
+    assert served.is_fast
 
 
 async def test_a_large_answer_that_is_not_read() -> None:
@@ -61,12 +56,12 @@ async def test_a_large_answer_that_is_not_read() -> None:
         client = await large(served)
         clock.advance(DEFAULT_LIMITS.answer_s - 1)
         assert (await served.ask("GET", "/v1/kv/a")).status == 404
-        assert served.lane.unread_bytes > 0
+        assert served.terms.answers.bytes > 0
         clock.advance(1 + len(LARGE) * len(LARGE[0]) / DEFAULT_LIMITS.rate_bytes)
-        await until(lambda: served.lane.unread_bytes == 0)
+        await until(lambda: served.terms.answers.bytes == 0)
         with pytest.raises(asyncio.IncompleteReadError):
             await client.read()
-        assert is_fast(served)
+        assert served.is_fast
     assert clock.pending_count == 0
 
 
@@ -81,9 +76,9 @@ async def test_no_room_for_large_answers() -> None:
             assert answer.body.startswith(b"too many large answers wait for clients to read them")
         assert (await client.ask("GET", "/v1/kv/a")).status == 404
         await read_large(slow)
-        await until(lambda: served.lane.unread_bytes == 0)
+        await until(lambda: served.terms.answers.bytes == 0)
         assert (await client.ask("GET", "/v1/kv/large/1")).status == 200
-        assert is_fast(served)
+        assert served.is_fast
 
 
 async def test_queries_that_were_parked_wait_for_room() -> None:
@@ -94,11 +89,11 @@ async def test_queries_that_were_parked_wait_for_room() -> None:
         target = f"/v1/kv/large/?recurse&index={index}"
         watchers = [await served.park(target) for _ in range(3)]
         await slow.close()
-        await until(lambda: served.lane.unread_bytes == 0)
+        await until(lambda: served.terms.answers.bytes == 0)
         await served.calls.put("large/0", b"y" * 500_000)
         for watcher in watchers:
             await read_large(watcher)
-        assert is_fast(served)
+        assert served.is_fast
 
 
 async def test_a_client_that_leaves_while_it_waits_for_room() -> None:
@@ -139,8 +134,8 @@ async def test_a_client_that_sends_and_never_reads(served: Served) -> None:
     sending = asyncio.create_task(client.send(ASK_LARGE * 200_000))
     for _ in range(30):
         await served.ask("GET", "/v1/kv/a")
-        assert served.lane.received_bytes < MIB
-        assert served.lane.unread_bytes < 2 * len(LARGE) * len(LARGE[0])
+        assert served.terms.received.bytes < MIB
+        assert served.terms.answers.bytes < 2 * len(LARGE) * len(LARGE[0])
     assert not sending.done()
     sending.cancel()
     client.abort()

@@ -232,8 +232,8 @@ async def test_a_bug_is_logged_and_answered(
 ) -> None:
     """A bug is a 500 without details, its traceback is in the log, its connection ends."""
     router = StumblingRouter(*endpoints(served.calls.engine))
-    lane = Lane(router)
-    async with listening(FastLane(lane) if fast else lane) as port:
+    front = (FastLane if fast else Lane)(router, served.terms)
+    async with listening(front) as port:
         client = await connect(port)
         answer = await client.ask("GET", "/v1/kv/a")
         assert (answer.status, answer.body, answer.closes) == (500, b"internal error", True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from kvstore.api.fast import FastLane
 from kvstore.api.lane import Lane
-from kvstore.api.limits import DEFAULT_LIMITS, Limits
-from kvstore.clock import Clock
+from kvstore.api.limits import DEFAULT_LIMITS, Limits, Terms
+from kvstore.clock import Clock, SystemClock
 from kvstore.journal.journal import Journal
 
 from .calls import Calls, calling
@@ -120,13 +120,19 @@ class Client:
 class Served:
     """A store behind its lanes."""
 
-    def __init__(self, calls: Calls, lane: Lane, front: FastLane | Lane, port: int) -> None:
+    def __init__(self, calls: Calls, terms: Terms, front: FastLane | Lane, port: int) -> None:
         self.calls = calls
-        self.lane = lane
+        self.terms = terms
         # The lane that connections come to first.
         self.front = front
         self.port = port
         self._clients: list[Client] = []
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether no connection is in aiohttp's lane."""
+        other = self.front.other if isinstance(self.front, FastLane) else self.front
+        return other is None or not other.connections
 
     async def connect(self) -> Client:
         """Open a connection, which is closed with the lane at the latest."""
@@ -184,16 +190,16 @@ async def serving(
     """Serve a store on a free port until the block ends; then nothing may be left of it."""
     earlier = asyncio.all_tasks()
     async with calling(journal) as calls:
-        lane = Lane(calls.router, limits, clock)
-        front = FastLane(lane) if fast else lane
+        terms = Terms(limits, clock or SystemClock())
+        front = (FastLane if fast else Lane)(calls.router, terms)
         async with listening(front) as port:
-            served = Served(calls, lane, front, port)
+            served = Served(calls, terms, front, port)
             try:
                 yield served
             finally:
                 await served.close_clients()
         await until(lambda: calls.engine.parked_count == 0)
-        await until(lambda: (lane.received_bytes, lane.unread_bytes) == (0, 0))
+        await until(lambda: (terms.received.bytes, terms.answers.bytes) == (0, 0))
     await until(lambda: asyncio.all_tasks() - earlier <= {asyncio.current_task()})
 
 

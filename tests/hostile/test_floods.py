@@ -156,6 +156,7 @@ async def test_what_a_connection_takes(
     async with connected(process.port, 10) as clients:
         for client in clients:
             await client.ask("GET", "/v1/kv/a")
+    await until_parked(process, 0)  # loads what is loaded once
     before_kib = rss_kib(process)
     async with connected(process.port, CONNECTIONS) as clients:
         for client in clients:

@@ -25,12 +25,12 @@ async def crowded_out(client: Client) -> None:
 async def half_a_body(served: Served, size_bytes: int = 2 * 400_000) -> Client:
     """Send half of a large body; return its connection once the server has it."""
     client = await served.connect()
-    counted = served.lane.received_bytes
+    counted = served.terms.received.bytes
     await client.send(
         encode("PUT", "/v1/kv/a", None, f"Content-Length: {min(size_bytes, VALUE_BYTES_MAX)}")
     )
     await client.send(b"x" * (size_bytes // 2))
-    await until(lambda: served.lane.received_bytes >= counted + size_bytes // 2)
+    await until(lambda: served.terms.received.bytes >= counted + size_bytes // 2)
     return client
 
 
@@ -44,7 +44,7 @@ async def test_bodies_together() -> None:
         # Small requests are served all the same.
         assert (await served.ask("PUT", "/v1/kv/small", b"v")).body == b"true"
         await first.close()
-        await until(lambda: served.lane.received_bytes == 0)
+        await until(lambda: served.terms.received.bytes == 0)
         assert (await served.ask("PUT", "/v1/kv/b", b"y" * 400_000)).body == b"true"
 
 
@@ -63,7 +63,7 @@ async def test_heads_together() -> None:
     async with serving(limits=TIGHT) as served:
         first, second = await served.connect(), await served.connect()
         await first.send(b"GET /v1/kv/" + b"x" * 400_000)
-        await until(lambda: served.lane.received_bytes > 400_000)
+        await until(lambda: served.terms.received.bytes > 400_000)
         await second.send(b"GET /v1/kv/" + b"x" * 400_000)
         await crowded_out(second)
         await first.close()
@@ -78,7 +78,7 @@ async def test_headers_together() -> None:
             client = await served.connect()
             await client.send(query)
             await until(lambda: served.calls.engine.parked_count == parked)  # noqa: B023 - at once
-        assert served.lane.received_bytes > 2 * 700 * 400
+        assert served.terms.received.bytes > 2 * 700 * 400
         client = await served.connect()
         await client.send(query)
         await crowded_out(client)
@@ -91,11 +91,11 @@ async def test_what_is_answered_is_not_counted(served: Served) -> None:
     for size_bytes in (1, 1000, 100_000, VALUE_BYTES_MAX, VALUE_BYTES_MAX + 1):
         answer = await client.ask("PUT", "/v1/kv/k" + "k" * (size_bytes % 5000), b"x" * size_bytes)
         assert answer.status == (413 if size_bytes > VALUE_BYTES_MAX else 200)
-        await until(lambda: served.lane.received_bytes == 0)
+        await until(lambda: served.terms.received.bytes == 0)
     await client.send(encode("GET", "/") * 100)
     for _ in range(100):
         assert (await client.read()).status == 200
-    assert served.lane.received_bytes == 0
+    assert served.terms.received.bytes == 0
 
 
 async def test_an_upload_that_was_refused_is_dropped_for_free() -> None:
@@ -106,7 +106,7 @@ async def test_an_upload_that_was_refused_is_dropped_for_free() -> None:
         assert (await client.read()).status == 413
         for _ in range(20):
             await client.send(b"x" * MIB)
-            assert served.lane.received_bytes < 600_000
+            assert served.terms.received.bytes < 600_000
         assert (await client.ask("GET", "/")).status == 200
 
 
@@ -175,7 +175,7 @@ async def test_pipelining_behind_a_query(served: Served) -> None:
     sending = asyncio.create_task(client.send(request * count))
     for _ in range(20):
         await served.ask("GET", "/")
-    assert served.lane.received_bytes < 2 * MIB
+    assert served.terms.received.bytes < 2 * MIB
     assert not sending.done()
     served.calls.engine.release_parked()
     for _ in range(3000):
@@ -193,7 +193,7 @@ class Readers:
 
     async def fill(self) -> None:
         """Have so many answers unread that there is no room."""
-        while self.served.lane.unread_bytes < MIB:
+        while self.served.terms.answers.bytes < MIB:
             client = await self.served.connect()
             await client.send(encode("GET", "/v1/kv/big?raw") * 30)
             self.clients.append(client)
@@ -204,7 +204,7 @@ class Readers:
         """Give up."""
         for client in self.clients:
             client.abort()
-        await until(lambda: self.served.lane.unread_bytes < MIB)
+        await until(lambda: self.served.terms.answers.bytes < MIB)
 
 
 async def test_answers_nobody_reads() -> None:
@@ -249,4 +249,4 @@ async def test_large_answers_to_who_reads_them(served: Served) -> None:
         await client.send(encode("GET", "/v1/kv/big?raw", None, "Accept-Encoding: gzip"))
     for client in clients:
         assert (await client.read()).plain == b"x" * 500_000
-    await until(lambda: served.lane.unread_bytes == 0)
+    await until(lambda: served.terms.answers.bytes == 0)

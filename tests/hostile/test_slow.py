@@ -57,7 +57,7 @@ async def test_a_head_that_does_not_end(
     await until(lambda: clock.pending_count == 1)
     clock.advance(HEAD_S - 1)
     await client.send(more)
-    await until(lambda: served.lane.received_bytes == len(first) + 1)
+    await until(lambda: served.terms.received.bytes == len(first) + 1)
     clock.advance(0.9)
     await served.ask("GET", "/")
     assert clock.pending_count == 1
@@ -75,14 +75,14 @@ async def test_a_head_that_ends_in_time(served: Served, clock: FakeClock) -> Non
         clock.advance(HEAD_S - 1)
         await client.send(request[10:])
         assert (await client.read()).status == 200
-        assert (clock.pending_count, served.lane.received_bytes) == (0, 0)
+        assert (clock.pending_count, served.terms.received.bytes) == (0, 0)
 
 
 async def test_a_head_behind_a_query_that_waits(served: Served, clock: FakeClock) -> None:
     """Its time runs once what came before it is answered, however long that takes."""
     client = await served.park("/v1/kv/a?index=99999")
     await client.send(b"GET /")
-    await until(lambda: served.lane.received_bytes == len(b"GET /"))
+    await until(lambda: served.terms.received.bytes == len(b"GET /"))
     clock.advance(HEAD_S)
     served.calls.engine.release_parked()
     assert (await client.read()).status == 404
@@ -124,7 +124,7 @@ async def test_a_body_that_comes_slowly(served: Served, clock: FakeClock) -> Non
     for sent in range(RATE_BYTES, size_bytes + 1, RATE_BYTES):
         clock.advance(1.5)
         await client.send(b"x" * RATE_BYTES)
-        await until(lambda: not 0 < served.lane.received_bytes < sent)  # noqa: B023 - at once
+        await until(lambda: not 0 < served.terms.received.bytes < sent)  # noqa: B023 - at once
     assert (await client.read()).body == b"true"
     assert clock.pending_count == 0
 
@@ -136,7 +136,7 @@ async def test_a_body_that_comes_in_drops(served: Served, clock: FakeClock) -> N
     await until(lambda: clock.pending_count == 1)
     for sent in range(1, 8):
         clock.advance(BODY_S / 6)
-        if served.lane.received_bytes < sent - 1 or not clock.pending_count:
+        if served.terms.received.bytes < sent - 1 or not clock.pending_count:
             break
         await client.send(b"x")
         await served.ask("GET", "/")
@@ -155,7 +155,7 @@ async def test_a_body_nobody_reads(served: Served, clock: FakeClock) -> None:
 async def fill(client: Client, served: Served) -> None:
     """Ask for more than the system's buffers hold, and read nothing."""
     await client.send(encode("GET", "/v1/kv/big?raw") * 20)
-    await until(lambda: served.lane.unread_bytes > 0)
+    await until(lambda: served.terms.answers.bytes > 0)
 
 
 async def test_an_answer_that_is_not_read(served: Served, clock: FakeClock) -> None:
@@ -165,9 +165,9 @@ async def test_an_answer_that_is_not_read(served: Served, clock: FakeClock) -> N
     await fill(client, served)
     clock.advance(ANSWER_S - 1)
     await served.ask("GET", "/")
-    assert served.lane.unread_bytes > 0
+    assert served.terms.answers.bytes > 0
     clock.advance(RATE_BYTES)  # more than all that the client can have taken is worth
-    await until(lambda: served.lane.unread_bytes == 0)
+    await until(lambda: served.terms.answers.bytes == 0)
     assert len(await client.rest()) < 20 * 500_000
     assert (await served.ask("GET", "/")).status == 200
 

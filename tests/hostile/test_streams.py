@@ -10,7 +10,6 @@ from api.wire import Client, Served, connect, encode, listening, until
 
 from kvstore.api.exchange import Answer, Streaming
 from kvstore.api.lane import Lane
-from kvstore.api.limits import Limits
 from kvstore.api.router import Router
 
 HEADERS = b"Content-Type: text/plain; charset=utf-8\r\n"
@@ -51,7 +50,7 @@ async def streaming(served: Served) -> AsyncIterator[tuple[Source, Lane, Client]
     """Serve a stream; give what it is made of, its lane and a client."""
     router = StreamingRouter(*endpoints(served.calls.engine))
     router.source = Source()
-    lane = Lane(router, Limits())
+    lane = Lane(router, served.terms)
     async with listening(lane) as port:
         client = await connect(port)
         yield router.source, lane, client
