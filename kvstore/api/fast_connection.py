@@ -13,6 +13,7 @@ from kvstore.api.outgoing import encode_head, packed, packed_aside, send_pieces
 from kvstore.api.refusals import guarded, refusal
 from kvstore.api.responses import BUG, INTERNAL_ERROR, UNREAD
 from kvstore.api.router import BAD_REQUEST
+from kvstore.api.unfinished import Unfinished
 from kvstore.errors import KVStoreError
 from kvstore.state.applied import Applied, Read
 
@@ -48,6 +49,7 @@ class FastConnection(asyncio.BufferedProtocol):
         "_taken",
         "_transport",
         "_under_way",
+        "_unfinished",
     )
 
     def __init__(self, lane: "FastLane") -> None:
@@ -56,6 +58,8 @@ class FastConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         # None while no request is under way.
         self._under_way: _UnderWay | None = None
+        # Set while the rest of a request is waited for; none is under way then.
+        self._unfinished: Unfinished | None = None
         # Whether the client of the request under way takes compressed answers.
         self._accepts_gzip = False
         # What the client has sent since.
@@ -94,10 +98,16 @@ class FastConnection(asyncio.BufferedProtocol):
         """Take bytes off the wire."""
         if self._under_way is not None:
             self._keep(data)
-            return
+        elif self._unfinished is not None:
+            self._go_on(self._unfinished, data)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Begin with what should be a request."""
         request = self._lane.recogniser.recognise(data)
         if request is None or not self._count(len(data)):
-            self._hand_over(data)
+            self._wait_for_rest(data)
             return
         self._accepts_gzip = request.accepts_gzip
         if log.isEnabledFor(logging.DEBUG):
@@ -126,6 +136,10 @@ class FastConnection(asyncio.BufferedProtocol):
 
         But a query that is parked is given up: a client that is gone looks the same from here.
         """
+        if self._unfinished is not None:
+            self._is_last = True
+            self._hand_over_unfinished()
+            return True
         if self._under_way is None or isinstance(self._under_way, Waiting):
             return False
         self._is_last = True
@@ -134,6 +148,8 @@ class FastConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Forget the connection and all that was counted for it."""
         under_way, self._under_way = self._under_way, None
+        if self._unfinished is not None:
+            self._unfinished.end()
         self._leave()
         if isinstance(under_way, Waiting):
             under_way.parked.cancel()
@@ -154,7 +170,9 @@ class FastConnection(asyncio.BufferedProtocol):
 
     def close_if_idle(self) -> None:
         """End the connection unless a request is under way; then it ends with its answer."""
-        if self._under_way is None and self._transport is not None:
+        if self._unfinished is not None:
+            self._hand_over_unfinished()
+        elif self._under_way is None and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
@@ -221,13 +239,42 @@ class FastConnection(asyncio.BufferedProtocol):
         if self._is_last or len(self._behind) > READ_AHEAD_BYTES:
             self._transport.pause_reading()
 
-    def _hand_over(self, data: bytes) -> None:
-        """Have aiohttp's lane go on with the connection, beginning with this data."""
+    def _wait_for_rest(self, data: bytes) -> None:
+        """Wait for the rest of a body if that is all there is to wait for; else hand over."""
+        terms, missing_bytes = self._lane.terms, self._lane.recogniser.missing_bytes(data)
+        if Unfinished.is_worthwhile(missing_bytes) and self._hold(len(data)):
+            give_up = self._hand_over_unfinished
+            self._unfinished = Unfinished(data, missing_bytes, terms.clock, give_up)
+        else:
+            self._hand_over(data)
+
+    def _go_on(self, unfinished: Unfinished, data: bytes) -> None:
+        """Take a piece of a body that is waited for."""
+        unfinished.add(data)
+        if unfinished.is_whole:
+            self._unfinished = None
+            self._give_back()
+            request, behind = unfinished.split()
+            self._take(request)
+            if behind and self._under_way is not None:
+                self._keep(behind)
+            elif behind and self._transport is not None:
+                self._hand_over(behind)
+        elif unfinished.is_in_too_many_pieces or not self._hold(len(data)):
+            self._hand_over_unfinished()
+
+    def _hand_over_unfinished(self) -> None:
+        assert self._unfinished is not None
+        unfinished, self._unfinished = self._unfinished, None
+        self._hand_over(*unfinished.end())
+
+    def _hand_over(self, *pieces: bytes) -> None:
+        """Have aiohttp's lane go on with the connection, beginning with what has come."""
         transport, other = self._transport, self._lane.other
         assert transport is not None
         if other is None:
             transport.pause_reading()
-            self._under_way = asyncio.ensure_future(self._hand_over_when_loaded(data))
+            self._under_way = asyncio.ensure_future(self._hand_over_when_loaded(*pieces))
             return
         self._leave()
         connection = other()
@@ -236,18 +283,20 @@ class FastConnection(asyncio.BufferedProtocol):
         if self._paused:
             connection.pause_writing()
         transport.resume_reading()
-        connection.data_received(data)
+        for piece in (*pieces, self._behind):
+            if piece:
+                connection.data_received(piece)
         if self._is_last and not connection.eof_received():
             transport.close()
 
-    async def _hand_over_when_loaded(self, data: bytes) -> None:
+    async def _hand_over_when_loaded(self, *pieces: bytes) -> None:
         try:
             await self._lane.load_other()
         except Exception:
             log.exception(BUG)
             self.abort()
         else:
-            self._hand_over(data)
+            self._hand_over(*pieces)
 
     def _leave(self) -> None:
         self._transport = None
@@ -258,6 +307,10 @@ class FastConnection(asyncio.BufferedProtocol):
         """Count a larger request, or what is behind one; False when there is too much of all."""
         if size_bytes <= _SMALL_BYTES and self._under_way is None:
             return True
+        return self._hold(size_bytes)
+
+    def _hold(self, size_bytes: int) -> bool:
+        """Count what is kept; False when there is too much of all."""
         if not self._lane.terms.received.take(size_bytes):
             return False
         self._counted_bytes += size_bytes

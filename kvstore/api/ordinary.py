@@ -98,6 +98,19 @@ class Recogniser:
             _METHODS[method], target.decode("ascii"), lines.headers, body, lines.accepts_gzip
         )
 
+    def missing_bytes(self, data: bytes) -> int:
+        """Return how much of its body an ordinary request still lacks; 0 for everything else.
+
+        For what `recognise` has not recognised.
+        """
+        line, end = _LINE.match(data), data.find(b"\r\n\r\n")
+        if line is None or end < line.end() - 2:
+            return 0
+        lines = self._remembered.get(data[line.end() : end + 2])
+        if lines is None or line[1] != b"PUT":
+            return 0
+        return max(0, lines.length_bytes - (len(data) - end - 4))
+
     def _learn(self, text: bytes) -> _Lines | None:
         if len(text) > _LINES_BYTES_MAX:
             return None

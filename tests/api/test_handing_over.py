@@ -98,9 +98,9 @@ async def test_what_comes_meanwhile_is_read_later(served: Served) -> None:
     async with handing_over(served) as scene:
         client = await connect(scene.port)
         whole = encode("PUT", "/v1/kv/a", b"value") + encode("GET", "/v1/kv/a?raw")
-        await client.send(whole[:60])
+        await client.send(whole[:30])
         assert (await scene.ask("GET", "/v1/kv/a")).status == 404
-        await client.send(whole[60:])
+        await client.send(whole[30:])
         client.end_sending()
         assert (await scene.ask("GET", "/v1/kv/a")).status == 404
         scene.loading.finish.set()

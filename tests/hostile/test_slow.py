@@ -24,6 +24,13 @@ async def late(client: Client, what: bytes) -> None:
     assert await client.rest() == b""
 
 
+async def waited_for(served: Served, clock: FakeClock) -> None:
+    """Let the time pass in which the rest of a body is expected at once; from now on it is late."""
+    await until(lambda: clock.pending_count == 1)
+    clock.advance(1.0)
+    await until(lambda: clock.pending_count == 1 and not served.is_fast)
+
+
 async def test_a_connection_that_never_says_anything(served: Served, clock: FakeClock) -> None:
     """It is only idle, and idle connections stay: an engine dials ahead, too."""
     client = await served.connect()
@@ -107,7 +114,7 @@ async def test_a_body_that_does_not_come(served: Served, clock: FakeClock) -> No
     """It is given up after a while, and nothing is stored."""
     client = await served.connect()
     await client.send(encode("PUT", "/v1/kv/a", None, "Content-Length: 10") + b"12345")
-    await until(lambda: clock.pending_count == 1)
+    await waited_for(served, clock)
     clock.advance(BODY_S)
     assert clock.pending_count == 1  # five bytes are worth half a millisecond
     clock.advance(1)
@@ -133,7 +140,7 @@ async def test_a_body_that_comes_in_drops(served: Served, clock: FakeClock) -> N
     """A byte now and then does not count as coming."""
     client = await served.connect()
     await client.send(encode("PUT", "/v1/kv/a", None, "Content-Length: 1000"))
-    await until(lambda: clock.pending_count == 1)
+    await waited_for(served, clock)
     for sent in range(1, 8):
         clock.advance(BODY_S / 6)
         if served.terms.received.bytes < sent - 1 or not clock.pending_count:
