@@ -1,4 +1,4 @@
-"""Connections that go over to aiohttp's lane while that is still being loaded."""
+"""Connections of the fast lane that go over to aiohttp's while that is still being loaded."""
 
 import asyncio
 import threading
