@@ -5,7 +5,7 @@ the connection itself calls the endpoint, the same one, and writes its answer; w
 for calls back. A connection that sends anything else goes over to aiohttp's lane with what it has
 sent, and stays there.
 
-That lane is loaded when it is needed first: it is a third of a server's start and a quarter of its
+That lane is loaded when it is needed first: it is a quarter of a server's start and a fifth of its
 memory, and where only Docker engines come it never is.
 """
 

@@ -81,7 +81,10 @@ class FastConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
-        _keep_alive(self._transport)
+        # An idle connection is not given up here, so the system finds out when the peer is dead.
+        self._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+        )
         self._lane.joined(self)
         if self._lane.draining:  # it was accepted a moment before
             self._transport.close()
@@ -255,11 +258,9 @@ class FastConnection(asyncio.BufferedProtocol):
             self._unfinished = None
             self._give_back()
             request, behind = unfinished.split()
-            self._take(request)
-            if behind and self._under_way is not None:
+            if behind:
                 self._keep(behind)
-            elif behind and self._transport is not None:
-                self._hand_over(behind)
+            self._take(request)
         elif unfinished.is_in_too_many_pieces or not self._hold(len(data)):
             self._hand_over_unfinished()
 
@@ -395,11 +396,6 @@ class FastConnection(asyncio.BufferedProtocol):
         elif self._is_last or self._lane.draining:
             # That was not known yet when the head of the answer was sent.
             self._transport.close()
-
-
-def _keep_alive(transport: asyncio.Transport) -> None:
-    """Have the system find out when the peer is dead: an idle connection is not given up here."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _response(under_way: Waiting | Response) -> Response:

@@ -9,8 +9,8 @@ import zlib
 from functools import lru_cache
 
 try:
-    # A fifth of zlib's time for the same size. There are wheels for x86-64 and ARM; elsewhere it is
-    # not asked for (pyproject.toml).
+    # Three times as fast as zlib, and more, for the same size. There are wheels for x86-64 and ARM;
+    # elsewhere it is not asked for (pyproject.toml).
     from isal import igzip_lib
 except ImportError:
     igzip_lib = None  # type: ignore[assignment]

@@ -85,8 +85,8 @@ def gzip_with(request: pytest.FixtureRequest) -> ModuleType:
 
 def test_the_faster_library_is_there() -> None:
     """Where there are wheels of it, it is installed, and used."""
-    if platform.machine() in ("x86_64", "aarch64"):
-        assert kvstore.api.gzip.igzip_lib is not None
+    has_wheels = platform.machine() in ("x86_64", "aarch64")
+    assert kvstore.api.gzip.igzip_lib is not None or not has_wheels
 
 
 @given(body=st.binary(max_size=5000))

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from fake_clock import FakeClock
 
+from kvstore.api.fast import FastLane
 from kvstore.api.limits import Limits
 
-from .wire import Client, Served, encode, serving, until
+from .calls import endpoints
+from .test_lane import StumblingRouter
+from .wire import Client, Served, connect, encode, listening, serving, until
 
 HEAD = encode("PUT", "/v1/kv/a", None, "Content-Length: 10")
 
@@ -51,14 +54,23 @@ async def test_a_body_behind_its_head(served: Served, clock: FakeClock) -> None:
     assert served.is_fast
 
 
-@pytest.mark.parametrize("behind", [encode("GET", "/v1/kv/a?raw"), b"\0\r\n\r\n"])
-async def test_what_comes_behind_the_body(served: Served, behind: bytes) -> None:
+@pytest.mark.parametrize(
+    ("behind", "status", "body"),
+    [
+        (encode("GET", "/v1/kv/a?raw"), 200, b"0123456789"),
+        (b"\0\r\n\r\n", 400, b"400 Bad Request"),
+    ],
+    ids=["a request", "no request"],
+)
+async def test_what_comes_behind_the_body(
+    served: Served, behind: bytes, status: int, body: bytes
+) -> None:
     """The request is done, whatever comes behind it in the same packet, as Go's server does."""
     client = await begun(served, HEAD)
     await client.send(b"0123456789" + behind)
     assert (await client.read()).body == b"true"
     answer = await client.read()
-    assert (answer.status, answer.body) in ((200, b"0123456789"), (400, b"400 Bad Request"))
+    assert (answer.status, answer.body) == (status, body)
     assert served.calls.engine.state.entry_count == 1
 
 
@@ -68,6 +80,24 @@ async def test_a_refusal_behind_which_more_comes(served: Served) -> None:
     client = await begun(served, head)
     await client.send(b"0123456789" + encode("GET", "/v1/kv/a"))
     assert [(await client.read()).status for _ in range(2)] == [400, 404]
+
+
+async def test_an_end_of_the_connection_before_what_comes_behind(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is done of a request that comes behind one with which the connection ends."""
+    front = FastLane(StumblingRouter(*endpoints(served.calls.engine)), served.terms)
+    await front.load_other()
+    async with listening(front) as port:
+        client = await connect(port)
+        await client.send(HEAD)
+        await until(lambda: served.terms.received.bytes == len(HEAD))
+        await client.send(b"0123456789" + encode("PUT", "/v1/kv/b", b"v"))
+        answer = await client.read()
+        assert (answer.status, answer.closes) == (500, True)
+        assert await client.rest() == b""
+        await client.close()
+    assert len(caplog.records) == 1
 
 
 async def test_a_body_that_does_not_come_at_once(served: Served, clock: FakeClock) -> None:
