@@ -352,6 +352,7 @@ SPARED = [
     "kvstore.maintenance.history",
     "kvstore.maintenance.restore",
     "kvstore.maintenance.verify",
+    "msgspec",
     "multiprocessing",
     "prometheus_client",
     "rich",

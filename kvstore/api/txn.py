@@ -4,7 +4,7 @@ A transaction that only reads is answered from the state; one that writes is one
 taken as they come, also those that `/v1/kv/` cannot spell (H12).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,10 @@ _HELP = " See https://www.consul.io/docs/agent/options.html#txn_max_req_len."
 _too_large = partial(too_large, max_bytes=TXN_BYTES_MAX, advice=_HELP)
 # What an answer says of a read, in Consul's words; the index is always 0 (T6).
 _READ_END = b',"Index":0,"LastContact":0,"KnownLeader":true,"ConsistencyLevel":""}'
+# From here on it is worth loading what reads plain bodies faster.
+_LARGE_BYTES = 4096
 
+_ParsePlain = Callable[[bytes], list[WrittenOp] | None]
 
 _READS = (GetKey, GetTree)
 _CHECKS = (CheckIndex, CheckSession)
@@ -60,6 +63,8 @@ class TxnEndpoints:
     def __init__(self, engine: Engine, datacenter: str) -> None:
         self._engine = engine
         self._datacenter = datacenter
+        # Loaded when the first large body comes.
+        self._parse_plain: _ParsePlain | None = None
 
     def routes(self) -> Routes:
         """Return the one route."""
@@ -71,7 +76,7 @@ class TxnEndpoints:
 
     def _run(self, request: Request, body: bytes) -> Answer:
         try:
-            written = parse_txn_body(body)
+            written = self._parse(body)
         except InvalidRequest as error:
             return text(400, f"Failed to parse body: {error}")
         if len(written) > TXN_OPS_MAX:
@@ -91,6 +96,14 @@ class TxnEndpoints:
         outcome = self._engine.submit(Txn(tuple(one.op for one in ops)))
         return Writing(outcome, lambda applied: answer(_outcome(applied)))
 
+    def _parse(self, body: bytes) -> Sequence[WrittenOp | None]:
+        if len(body) < _LARGE_BYTES:
+            return parse_txn_body(body)
+        if self._parse_plain is None:
+            self._parse_plain = _load_parse_plain()
+        plain = self._parse_plain(body)
+        return parse_txn_body(body) if plain is None else plain
+
     def _refused(self, ops: list[WrittenOp], grants: Grants) -> tuple[OpFailure, ...]:
         """Return what fails before anything is run (T4); nothing when all may run.
 
@@ -105,6 +118,14 @@ class TxnEndpoints:
             others = ((at, one.op) for at, one in enumerate(ops) if at not in refused)
             refused.update((one.position, one) for one in self._engine.lock_delayed(others))
         return tuple(refused[position] for position in sorted(refused))
+
+
+def _load_parse_plain() -> _ParsePlain:
+    try:
+        from kvstore.api.txn_plain import parse_plain  # noqa: PLC0415 - heavy and seldom needed
+    except ImportError:  # there is no msgspec for this machine
+        return lambda _: None
+    return parse_plain
 
 
 def _may(grants: Grants, one: WrittenOp) -> bool:
@@ -135,14 +156,11 @@ def _render(
         failed = [_failure(one, ops[one.position], grants) for one in outcome.failures]
         body = b'{"Results":null,"Errors":' + render_value(failed) + end
         return json_response(query, body, headers, status=409)
-    shown = _shown(outcome.results, grants)
-    return json_response(query, b'{"Results":[%s],"Errors":null' % b",".join(shown) + end, headers)
-
-
-def _shown(results: Iterable[OpResult], grants: Grants) -> Iterable[bytes]:
-    for one in results:
-        if grants is EVERYTHING or grants.key_read(one.key):
-            yield b'{"KV":' + _result(one) + b"}"
+    shown: Iterable[OpResult] = outcome.results
+    if grants is not EVERYTHING:
+        shown = (one for one in shown if grants.key_read(one.key))
+    results = b",".join([b'{"KV":%b}' % _result(one) for one in shown])
+    return json_response(query, b'{"Results":[%b],"Errors":null%b' % (results, end), headers)
 
 
 def _result(one: OpResult) -> bytes:

@@ -6,7 +6,7 @@ Members match in any letter case and the last of two wins, but one that is unkno
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kvstore.api.gojson import Members, bytes_of, decode, text_of, uint_of, wrong_type
 from kvstore.api.gotext import quote
@@ -28,7 +28,7 @@ from kvstore.state.command import (
     UnlockKey,
 )
 
-__all__ = ["WrittenOp", "parse_txn_body"]
+__all__ = ["WrittenKV", "WrittenOp", "parse_txn_body", "written_op"]
 
 
 @dataclass(slots=True)
@@ -44,34 +44,45 @@ class WrittenOp:
     needs_key: Final[bool]
 
 
+class WrittenKV(Protocol):
+    """The members of a KV operation as the client wrote them."""
+
+    verb: str
+    key: str
+    value: bytes
+    flags: int
+    index: int
+    session: str
+
+
 @dataclass(slots=True)
 class _KV:
-    """The members of a KV operation; the defaults are Go's zero values."""
+    """A WrittenKV; the defaults are Go's zero values."""
 
     verb: str = ""
-    key: bytes = b""
+    key: str = ""
     value: bytes = b""
     flags: int = 0
     index: int = 0
     session: str = ""
 
 
-_MAKE: dict[str, Callable[[_KV], TxnOp]] = {
-    "set": lambda kv: SetKey(kv.key, kv.value, kv.flags),
-    "cas": lambda kv: CasKey(kv.key, kv.value, kv.flags, kv.index),
-    "lock": lambda kv: LockKey(kv.key, kv.value, kv.flags, kv.session),
-    "unlock": lambda kv: UnlockKey(kv.key, kv.value, kv.flags, kv.session),
-    "delete": lambda kv: DeleteKey(kv.key),
-    "delete-cas": lambda kv: DeleteKeyCas(kv.key, kv.index),
-    "delete-tree": lambda kv: DeleteTree(kv.key),
-    "get": lambda kv: GetKey(kv.key),
-    "get-or-empty": lambda kv: GetKey(kv.key, or_empty=True),
-    "get-tree": lambda kv: GetTree(kv.key),
-    "check-index": lambda kv: CheckIndex(kv.key, kv.index),
-    "check-session": lambda kv: CheckSession(kv.key, kv.session),
-    "check-not-exists": lambda kv: CheckNotExists(kv.key),
+# What makes the operation, and whether it is a write.
+_VERBS: dict[str, tuple[Callable[[bytes, WrittenKV], TxnOp], bool]] = {
+    "set": (lambda key, kv: SetKey(key, kv.value, kv.flags), True),
+    "cas": (lambda key, kv: CasKey(key, kv.value, kv.flags, kv.index), True),
+    "lock": (lambda key, kv: LockKey(key, kv.value, kv.flags, kv.session), True),
+    "unlock": (lambda key, kv: UnlockKey(key, kv.value, kv.flags, kv.session), True),
+    "delete": (lambda key, _: DeleteKey(key), True),
+    "delete-cas": (lambda key, kv: DeleteKeyCas(key, kv.index), True),
+    "delete-tree": (lambda key, _: DeleteTree(key), True),
+    "get": (lambda key, _: GetKey(key), False),
+    "get-or-empty": (lambda key, _: GetKey(key, or_empty=True), False),
+    "get-tree": (lambda key, _: GetTree(key), False),
+    "check-index": (lambda key, kv: CheckIndex(key, kv.index), False),
+    "check-session": (lambda key, kv: CheckSession(key, kv.session), False),
+    "check-not-exists": (lambda key, _: CheckNotExists(key), False),
 }
-_WRITES = frozenset(("set", "cas", "lock", "unlock", "delete", "delete-cas", "delete-tree"))
 
 _PLACE = "Go struct field KVTxnOp.KV."
 # What else a transaction of Consul's may hold; the first in this order counts (T3).
@@ -109,7 +120,7 @@ def _parse_op(value: Any) -> WrittenOp | None:
         else:
             raise InvalidRequest(f"json: unknown field {quote(name)}")
     if kv is not None:
-        return _written(kv)
+        return written_op(kv)
     return next((catalog[kind] for kind in _CATALOG_KINDS if catalog.get(kind)), None)
 
 
@@ -124,10 +135,14 @@ def _read_kv(kv: _KV, value: Any) -> _KV:
     return kv
 
 
-def _written(kv: _KV) -> WrittenOp:
-    make = _MAKE.get(kv.verb)
-    op = ImpossibleOp(f"unknown KV verb {quote(kv.verb)}") if make is None else make(kv)
-    return WrittenOp(op, kv.key, kv.verb in _WRITES, kv.verb != "delete-tree")
+def written_op(kv: WrittenKV) -> WrittenOp:
+    """Return the operation that these members make; one that is impossible for an unknown verb."""
+    verb, key = kv.verb, kv.key.encode()
+    if verb not in _VERBS:
+        why = f"unknown KV verb {quote(verb)}"
+        return WrittenOp(ImpossibleOp(why), key, is_write=False, needs_key=True)
+    make, is_write = _VERBS[verb]
+    return WrittenOp(make(key, kv), key, is_write, verb != "delete-tree")
 
 
 def _parse_catalog(kind: str, value: Any) -> WrittenOp | None:
@@ -149,7 +164,7 @@ def _verb(kv: _KV, value: Any) -> None:
 
 def _key(kv: _KV, value: Any) -> None:
     if value is not None:
-        kv.key = text_of(value, _PLACE + "Key").encode()
+        kv.key = text_of(value, _PLACE + "Key")
 
 
 def _value(kv: _KV, value: Any) -> None:

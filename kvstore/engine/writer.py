@@ -213,7 +213,7 @@ def _answer(submission: _Submission, applied: Applied) -> None:
 def _grows(command: Command) -> bool:
     """Return whether a command may add data."""
     if type(command) is Txn:
-        return any(type(op) in _GROWING for op in command.ops)
+        return not _GROWING.isdisjoint(map(type, command.ops))
     return type(command) in _GROWING
 
 
@@ -221,7 +221,7 @@ def _locks(command: Command) -> tuple[tuple[int, TxnOp], ...]:
     """Return the operations of a command that lock a key, with their places in it."""
     if isinstance(command, LockKey):
         return ((0, command),)
-    if isinstance(command, Txn):
+    if isinstance(command, Txn) and LockKey in map(type, command.ops):
         return tuple((n, op) for n, op in enumerate(command.ops) if isinstance(op, LockKey))
     return ()
 

@@ -20,7 +20,7 @@ class OpResult:
     entry: Final[Entry | None]
     key: Final[bytes]
     # Whether the client sees the value: of what it read, not of what it wrote.
-    with_value: Final[bool]
+    with_value: Final[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def run_txn(tables: Tables, index: int, command: Txn) -> Applied:
     results: list[OpResult] = []
     failures: list[OpFailure] = []
     changed: list[bytes] = []
+    entry_of = tables.entries.get
     for position, op in enumerate(command.ops):
         write = _WRITE.get(type(op))
         if write is None:
@@ -65,7 +66,7 @@ def run_txn(tables: Tables, index: int, command: Txn) -> Applied:
         if not applied.done:
             failures.append(OpFailure(position, op, refusal=applied.refusal))
         elif isinstance(op, _LEAVING):
-            results.append(OpResult(tables.entries.get(op.key), op.key, with_value=False))
+            results.append(OpResult(entry_of(op.key), op.key))
     if failures:
         tables.roll_back()
         return Applied(index, done=False, txn=TxnOutcome(failures=tuple(failures)))

@@ -1,7 +1,10 @@
 """The endpoint of transactions, by dispatch: Consul's shapes, texts, headers and limits."""
 # ruff: noqa: N802 - test names begin with the ids of the contract, as they are written there
 
+import importlib.util
 import json
+import platform
+import sys
 from typing import Any
 
 import pytest
@@ -84,6 +87,34 @@ async def test_T5_what_failed(calls: Calls) -> None:
     )
     assert head(response) == {"Content-Type": "application/json", "Vary": "Accept-Encoding"}
     assert await entry(calls, "a") == {}
+
+
+@pytest.fixture(params=["with msgspec", "without msgspec"])
+def msgspec_or_none(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have msgspec, or none, as on a machine that there are no wheels for."""
+    if request.param == "without msgspec":
+        monkeypatch.setitem(sys.modules, "kvstore.api.txn_plain", None)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("msgspec_or_none")
+@pytest.mark.parametrize("key", ["plain/", 'escaped/"é'])
+async def test_a_large_one_is_read_as_a_small_one(calls: Calls, key: str) -> None:
+    """However it is read: all of it is done, or is refused."""
+    ops = [kv("set", f"{key}{n:02d}", Value="djEy" * 100, Flags=n) for n in range(64)]
+    done = results(await run(calls, *ops))
+    assert [(one["Key"], one["Flags"]) for one in done] == [(f"{key}{n:02d}", n) for n in range(64)]
+    read = results(await run(calls, kv("get", f"{key}07"), kv("get", f"{key}63")))
+    assert [one["Value"] for one in read] == ["djEy" * 100] * 2
+    response = await run(calls, *ops, kv("set", "k", Value="d"))
+    assert response.status == 400
+    assert response.body == b"Failed to parse body: illegal base64 data at input byte 0"
+
+
+def test_the_faster_parser_is_there() -> None:
+    """Where there are wheels of its library, it is installed."""
+    has_wheels = platform.machine() in ("x86_64", "aarch64")
+    assert importlib.util.find_spec("msgspec") is not None or not has_wheels
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"[{}]", b'[{"KV":null}] junk'])
