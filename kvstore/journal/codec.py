@@ -35,9 +35,9 @@ from kvstore.state.entry import Entry, ServiceCheck, Session
 
 __all__ = [
     "UNPACK_ERRORS",
+    "CommandEncoder",
     "UnreadableCommand",
     "decode_commands",
-    "encode_commands",
     "entry_fields",
     "session_fields",
     "session_of",
@@ -176,10 +176,31 @@ def _txn_of(ops: list[Any]) -> Txn:
 _UNICODE_ERRORS = "surrogateescape"
 
 
-def encode_commands(commands: Sequence[Command]) -> bytes:
-    """Return the body of a batch: a msgpack array of commands."""
-    body: bytes = msgpack.packb(list(map(_pack, commands)), unicode_errors=_UNICODE_ERRORS)
-    return body
+# More than this is not kept from one batch to the next.
+_KEPT_BYTES_MAX = 8 * 1024 * 1024
+
+
+class CommandEncoder:
+    """Encodes batch after batch, into memory that it keeps: to map it anew takes longer."""
+
+    def __init__(self) -> None:
+        self._packer = _packer()
+
+    def encode(self, commands: Sequence[Command]) -> memoryview:
+        """Return the body of a batch: a msgpack array of commands.
+
+        It must be given up before the next call, which raises BufferError otherwise.
+        """
+        self._packer.reset()
+        self._packer.pack(list(map(_pack, commands)))
+        body: memoryview = self._packer.getbuffer()
+        if len(body) > _KEPT_BYTES_MAX:
+            self._packer = _packer()
+        return body
+
+
+def _packer() -> msgpack.Packer:
+    return msgpack.Packer(autoreset=False, unicode_errors=_UNICODE_ERRORS)
 
 
 def decode_commands(body: bytes) -> list[Command]:

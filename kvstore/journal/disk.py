@@ -7,6 +7,7 @@ Every method raises OSError as the system gives it; the journal says what that m
 
 import fcntl
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +22,8 @@ _READ_BUFFER_BYTES = 1024 * 1024
 class AppendFile(Protocol):
     """A file that is only written at its end."""
 
-    def write(self, data: bytes) -> None:
-        """Write all of `data` at the end of the file."""
+    def write(self, *pieces: bytes | memoryview) -> None:
+        """Write all of these, one behind the other, at the end of the file."""
 
     def sync(self) -> None:
         """Return when everything written so far will survive a loss of power."""
@@ -114,18 +115,22 @@ class _File:
         self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
         self._end = os.lseek(self._fd, 0, os.SEEK_END)
 
-    def write(self, data: bytes) -> None:
-        self._write_at(self._end, data)
-        self._end += len(data)
+    def write(self, *pieces: bytes | memoryview) -> None:
+        self._end = self._write_at(self._end, pieces)
 
     def reserve(self, size_bytes: int) -> None:
-        self._write_at(self._end, bytes(size_bytes))
+        self._write_at(self._end, (_zeros(size_bytes),))
 
-    def _write_at(self, offset: int, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            written = os.pwrite(self._fd, rest, offset)
-            offset, rest = offset + written, rest[written:]
+    def _write_at(self, offset: int, pieces: tuple[bytes | memoryview, ...]) -> int:
+        """Write these behind each other from an offset on; return where they end."""
+        end = offset + sum(map(len, pieces))
+        offset += os.pwritev(self._fd, pieces, offset)
+        if offset < end:  # the system may take less
+            rest = memoryview(b"".join(pieces))[offset - end :]
+            while rest:
+                written = os.pwrite(self._fd, rest, offset)
+                offset, rest = offset + written, rest[written:]
+        return end
 
     def trim(self) -> None:
         os.ftruncate(self._fd, self._end)
@@ -135,6 +140,11 @@ class _File:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+@lru_cache(maxsize=1)
+def _zeros(size_bytes: int) -> bytes:
+    return bytes(size_bytes)
 
 
 def _create(path: Path) -> _File:

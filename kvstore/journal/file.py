@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from kvstore.errors import InvariantBroken, JournalUnreadable, JournalUnwritable
-from kvstore.journal.codec import encode_commands
+from kvstore.journal.codec import CommandEncoder
 from kvstore.journal.disk import Disk
 from kvstore.journal.journal import Record
 from kvstore.journal.listing import Listing, segment_name, snapshot_name, unfinished_name
@@ -68,6 +68,8 @@ class FileJournal:
         # Is called on the event loop after each batch.
         self.grown: Callable[[], None] = _ignore
         self._thread = JournalThread()
+        # Used on that thread.
+        self._encoder = CommandEncoder()
         self._next_index = 1
         # Set by `base`.
         self._reader: JournalReader | None = None
@@ -220,7 +222,7 @@ class FileJournal:
         active = self._require_active()
         if not commands:
             raise InvariantBroken("an empty batch is what marks a seal")
-        body = encode_commands(commands)
+        body = self._encoder.encode(commands)
         is_full = active.size_bytes + len(body) > self._segment_bytes_max
         if is_full and active.first_index != self._next_index:
             active = self._rotate(active, written_ms)

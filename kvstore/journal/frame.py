@@ -29,7 +29,7 @@ __all__ = [
     "decode_file_header",
     "decode_frame_header",
     "encode_file_header",
-    "encode_frame",
+    "encode_frame_header",
     "frame_of",
     "scan_frames",
 ]
@@ -147,21 +147,21 @@ def decode_file_header(kind: FileKind, data: bytes | memoryview) -> FileHeader |
     return FileHeader(index, created_ms, salt)
 
 
-def encode_frame(
+def encode_frame_header(
     salt: int,
     first_index: int,
     written_ms: int,
     command_count: int,
-    body: bytes,
+    body: bytes | memoryview,
     *,
     synced_before: bool,
 ) -> bytes:
-    """Return the bytes of one batch for a file with this salt."""
+    """Return what comes before the body of one batch, in a file with this salt."""
     flags = _SYNCED_BEFORE if synced_before else 0
     fields = _FRAME.pack(
         _FRAME_MAGIC, len(body), first_index, written_ms, command_count, flags, crc32(body, salt)
     )
-    return b"".join((fields, _CRC.pack(crc32(fields, salt)), body))
+    return fields + _CRC.pack(crc32(fields, salt))
 
 
 def scan_frames(

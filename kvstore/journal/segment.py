@@ -17,7 +17,7 @@ from kvstore.journal.frame import (
     FileHeader,
     FileKind,
     encode_file_header,
-    encode_frame,
+    encode_frame_header,
 )
 from kvstore.journal.listing import segment_name
 from kvstore.journal.reader import JournalEnd
@@ -70,9 +70,11 @@ class Segment:
         """Index of its first record, whether or not that is there yet."""
         return self.header.index
 
-    def write(self, first_index: int, written_ms: int, count: int, body: bytes) -> None:
+    def write(
+        self, first_index: int, written_ms: int, count: int, body: bytes | memoryview
+    ) -> None:
         """Write a frame; without commands it is a seal. It lasts from the next `sync` on."""
-        frame = encode_frame(
+        header = encode_frame_header(
             self.header.salt,
             first_index,
             written_ms,
@@ -81,8 +83,8 @@ class Segment:
             synced_before=not self._unsynced,
         )
         self._unsynced = True
-        self._file.write(frame)
-        self.size_bytes += len(frame)
+        self._file.write(header, body)
+        self.size_bytes += len(header) + len(body)
         self.sealed = count == 0
 
     def seal(self, next_index: int) -> None:

@@ -26,7 +26,7 @@ from kvstore.journal.frame import (
     decode_file_header,
     decode_frame_header,
     encode_file_header,
-    encode_frame,
+    encode_frame_header,
     frame_of,
 )
 from kvstore.state.entry import Entry
@@ -60,12 +60,12 @@ def write_snapshot(
     count = 0
     for kind, items in _bodies(image):
         body = msgpack.packb((kind, items), unicode_errors=_UNICODE_ERRORS)
-        file.write(encode_frame(salt, count, 0, len(items), body, synced_before=True))
+        file.write(encode_frame_header(salt, count, 0, len(items), body, synced_before=True), body)
         file.sync()
         count += len(items)
         if kind == _ENTRIES:
             progress(len(items))
-    file.write(encode_frame(salt, count, 0, 0, b"", synced_before=True))
+    file.write(encode_frame_header(salt, count, 0, 0, b"", synced_before=True))
     file.sync()
 
 

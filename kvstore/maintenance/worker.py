@@ -71,9 +71,9 @@ class _BoundedFile:
         self.sync = file.sync
         self.close = file.close
 
-    def write(self, data: bytes) -> None:
-        self._require_room(len(data))
-        self._write(data)
+    def write(self, *pieces: bytes | memoryview) -> None:
+        self._require_room(sum(map(len, pieces)))
+        self._write(*pieces)
 
 
 def main() -> None:

@@ -24,12 +24,13 @@ from kvstore.api.query import ReadOptions, check_cache_control, parse_query
 from kvstore.api.session_body import parse_session_body
 from kvstore.api.target import parse_target, redirect_location
 from kvstore.api.txn_body import parse_txn_body
+from kvstore.api.txn_plain import parse_plain
 from kvstore.archive.archive import read_archive, write_archive
 from kvstore.archive.state_bin import decode_state
 from kvstore.duration import format_duration, parse_duration
 from kvstore.engine.admission import SessionRequest, SessionRules
 from kvstore.errors import ArchiveUnreadable, InvalidRequest, InvalidSession, InvalidSessionId
-from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_commands
+from kvstore.journal.codec import UnreadableCommand, decode_commands
 from kvstore.journal.frame import (
     FILE_HEADER_BYTES,
     BadHeader,
@@ -40,11 +41,11 @@ from kvstore.journal.frame import (
     TornTail,
     decode_file_header,
     encode_file_header,
-    encode_frame,
     scan_frames,
 )
 from kvstore.state.command import Txn
 from kvstore.state.session_id import parse_session_id
+from tests.journal.encoded import encode_commands, encode_frame
 
 __all__ = ["SEEDS", "TARGETS"]
 
@@ -189,11 +190,17 @@ def session_body(data: bytes) -> None:
 
 
 def txn_body(data: bytes) -> None:
-    """Parse the body of a transaction: the journal brings its operations back as they were."""
+    """Parse the body of a transaction: the journal brings its operations back as they were.
+
+    If it is plainly written, it is read the same.
+    """
+    plain = parse_plain(data)
     try:
         written = parse_txn_body(data)
     except InvalidRequest:
+        assert plain is None
         return
+    assert plain is None or plain == written
     command = Txn(tuple(one.op for one in written if one is not None))
     assert decode_commands(encode_commands([command])) == [command]
 

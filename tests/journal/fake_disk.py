@@ -427,10 +427,10 @@ class FakeFile:
         self._name = name
         self._is_open = True
 
-    def write(self, data: bytes) -> None:
-        """Write all of `data` at the end."""
+    def write(self, *pieces: bytes | memoryview) -> None:
+        """Write all of these at the end, in one step."""
         self._require_open()
-        self._disk.write_file(self._name, data)
+        self._disk.write_file(self._name, b"".join(pieces))
 
     def sync(self) -> None:
         """Make what was written last."""

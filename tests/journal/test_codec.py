@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvstore.journal.codec import UnreadableCommand, decode_commands, encode_commands
+from kvstore.journal.codec import CommandEncoder, UnreadableCommand, decode_commands
 from kvstore.state.command import Command, CreateStore, DeleteKey, SetKey, Txn, TxnOp
 
 from .batches import EVERY_COMMAND, EVERY_OP, a_command
+from .encoded import encode_commands
 
 # As in the codec: text that is no UTF-8 comes back as it was.
 SURROGATES = "surrogateescape"
@@ -32,6 +33,27 @@ def test_every_kind_of_command_is_tried() -> None:
 def test_any_list_of_commands_comes_back(commands: list[Command]) -> None:
     """decode(encode(c)) == c, for batches of any length, the empty one included."""
     assert decode_commands(encode_commands(commands)) == commands
+
+
+@given(st.lists(st.lists(a_command, max_size=4), max_size=5))
+def test_an_encoder_encodes_one_batch_after_the_other(batches: list[list[Command]]) -> None:
+    """Nothing of a batch is left in the next one, be it shorter or longer."""
+    encoder = CommandEncoder()
+    for commands in batches:
+        with encoder.encode(commands) as body:
+            assert decode_commands(bytes(body)) == commands
+
+
+def test_a_body_is_given_up_before_the_next_one() -> None:
+    """It is the encoder's memory; one that is very large is not."""
+    encoder = CommandEncoder()
+    large = encoder.encode([SetKey(b"large", bytes(9_000_000), 0)])
+    small = encoder.encode([DeleteKey(b"k")])
+    with pytest.raises(BufferError):
+        encoder.encode([])
+    small.release()
+    assert bytes(encoder.encode([])) == msgpack.packb([])
+    assert decode_commands(bytes(large)) == [SetKey(b"large", bytes(9_000_000), 0)]
 
 
 def test_body_of_a_batch_is_one_array_of_arrays() -> None:

@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kvstore.errors import JournalLocked
 from kvstore.journal.disk import Disk, FolderDisk
@@ -37,6 +41,39 @@ def test_file_has_what_was_written_at_its_end(disk: Disk) -> None:
     file.write(b" three")
     file.close()
     assert disk.read("a") == b"one two three"
+
+
+def test_pieces_are_written_one_behind_the_other(disk: Disk) -> None:
+    """As if they were one."""
+    file = disk.create("a")
+    file.write(b"one ", memoryview(b"two"), b"", b" three")
+    file.write()
+    file.write(b" four")
+    file.close()
+    assert disk.read("a") == b"one two three four"
+
+
+@given(taken=st.lists(st.integers(1, 5), max_size=8))
+def test_a_system_that_takes_less_is_given_the_rest(taken: list[int]) -> None:
+    """Whatever it takes of the pieces at once, in the end all of them are there."""
+    left, pwrite = taken.copy(), os.pwrite
+
+    def write_some(fd: int, data: bytes | memoryview, offset: int) -> int:
+        return pwrite(fd, bytes(data)[: left.pop() if left else None], offset)
+
+    def write_some_pieces(fd: int, pieces: Iterable[bytes], offset: int) -> int:
+        return write_some(fd, b"".join(pieces), offset)
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        disk = FolderDisk(Path(folder))
+        file = disk.create("a")
+        patch.setattr(os, "pwrite", write_some)
+        patch.setattr(os, "pwritev", write_some_pieces)
+        file.write(b"one ", b"two", b" three")
+        file.write(b" four")
+        file.close()
+        assert disk.read("a") == b"one two three four"
+        disk.close()
 
 
 def test_names_are_sorted(disk: Disk) -> None:

@@ -12,7 +12,6 @@ from kvstore.journal.frame import (
     FileKind,
     Frame,
     decode_file_header,
-    encode_frame,
     scan_frames,
 )
 from kvstore.state.command import Command, SetKey
@@ -26,6 +25,7 @@ from .batches import (
     whole_batches,
     write,
 )
+from .encoded import encode_frame
 from .fake_disk import FakeDisk, Image
 
 BATCHES = small_batches(7)

@@ -18,12 +18,12 @@ from kvstore.journal.frame import (
     Frame,
     TornTail,
     encode_file_header,
-    encode_frame,
 )
 from kvstore.journal.reader import settled_frames
 from kvstore.journal.space import Space
 
 from .batches import FIRST, SEGMENT_BYTES, flat, recover, replayed, small_batches, write
+from .encoded import encode_frame
 from .fake_disk import FakeDisk, Fault
 
 ROOM_BYTES = 1000

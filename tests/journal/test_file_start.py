@@ -7,18 +7,17 @@ from zlib import crc32
 import pytest
 
 from kvstore.errors import InvariantBroken, JournalCorrupt, JournalUnwritable
-from kvstore.journal.codec import encode_commands
 from kvstore.journal.file import FileJournal
 from kvstore.journal.frame import (
     FILE_HEADER_BYTES,
     FileHeader,
     FileKind,
     encode_file_header,
-    encode_frame,
 )
 from kvstore.state.command import DeleteKey
 
 from .batches import FIRST, SEGMENT_BYTES, WRITTEN_MS, flat, recover, replayed, small_batches, write
+from .encoded import encode_commands, encode_frame
 from .fake_disk import FakeDisk, Fault, Image
 
 SECOND = "00000000000000000002.journal"

@@ -18,9 +18,10 @@ from kvstore.journal.frame import (
     TornTail,
     decode_file_header,
     encode_file_header,
-    encode_frame,
     scan_frames,
 )
+
+from .encoded import encode_frame
 
 HEADER = FileHeader(index=5, created_ms=1_600_000_000_000, salt=0xDEADBEEF)
 START = FILE_HEADER_BYTES

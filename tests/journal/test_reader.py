@@ -4,9 +4,8 @@ import msgpack
 import pytest
 
 from kvstore.errors import JournalCorrupt, JournalUnreadable
-from kvstore.journal.codec import encode_commands
 from kvstore.journal.file import FileJournal
-from kvstore.journal.frame import FileHeader, FileKind, encode_file_header, encode_frame
+from kvstore.journal.frame import FileHeader, FileKind, encode_file_header
 from kvstore.journal.journal import Record
 from kvstore.journal.listing import Chain, Listing, segment_name, snapshot_name, unfinished_name
 from kvstore.journal.reader import JournalReader, read_listing
@@ -14,6 +13,7 @@ from kvstore.maintenance.compaction import build_snapshot
 from kvstore.state.command import SetKey
 
 from .batches import FIRST, SEGMENT_BYTES, WRITTEN_MS, flat, small_batches, write
+from .encoded import encode_commands, encode_frame
 from .fake_disk import FakeDisk, Fault
 
 BATCHES = small_batches(7)

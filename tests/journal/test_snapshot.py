@@ -14,13 +14,13 @@ from kvstore.journal.frame import (
     FileHeader,
     FileKind,
     encode_file_header,
-    encode_frame,
 )
 from kvstore.journal.snapshot import read_snapshot, write_snapshot
 from kvstore.state.entry import Entry
 from kvstore.state.image import Facts, Image, Tombstone
 
 from .batches import an_image
+from .encoded import encode_frame
 from .fake_disk import FakeDisk, Fault
 
 NAME = "a snapshot"
