@@ -193,7 +193,8 @@ def unlock_key(tables: Tables, index: int, command: UnlockKey) -> Applied:
 
 def get(tables: Tables, key: bytes) -> Read[Entry | None]:
     """Read one key; None when it is absent. Its index is `key_index`."""
-    return Read(key_index(tables, key), tables.entries.get(key))
+    entry = tables.entries.get(key)
+    return Read(_index(tables, entry), entry)
 
 
 def key_index(tables: Tables, key: bytes) -> int:
@@ -202,7 +203,10 @@ def key_index(tables: Tables, key: bytes) -> int:
     It is the entry's own modify_index, which libkv takes as its check-and-set index; for an absent
     key it is that of the last write to any key (I5).
     """
-    entry = tables.entries.get(key)
+    return _index(tables, tables.entries.get(key))
+
+
+def _index(tables: Tables, entry: Entry | None) -> int:
     return tables.kv_index if entry is None else entry.modify_index
 
 
