@@ -104,34 +104,34 @@ def entry_fields(one: Entry) -> tuple[Any, ...]:
 
 
 def _pack(one: Command | TxnOp) -> tuple[Any, ...]:
-    opcode, fields = _ENCODE[type(one)]
-    return (opcode, *fields(one))
+    return _ENCODE[type(one)](one)
 
 
 # Any: each function takes the class it is listed under.
-_ENCODE: dict[type[Command | TxnOp], tuple[int, Callable[[Any], tuple[Any, ...]]]] = {
-    CreateStore: (1, lambda c: (c.store_id,)),
-    SetKey: (2, lambda c: (c.key, c.value, c.flags)),
-    CasKey: (3, lambda c: (c.key, c.value, c.flags, c.cas_index, c.adopt_lost)),
-    DeleteKey: (4, lambda c: (c.key,)),
-    DeleteKeyCas: (5, lambda c: (c.key, c.cas_index)),
-    DeleteTree: (6, lambda c: (c.prefix,)),
-    LockKey: (7, lambda c: (c.key, c.value, c.flags, c.session)),
-    UnlockKey: (8, lambda c: (c.key, c.value, c.flags, c.session)),
-    CreateSession: (9, _session_fields),
-    DestroySession: (10, lambda c: (c.id,)),
-    RestoreStore: (
+_ENCODE: dict[type[Command | TxnOp], Callable[[Any], tuple[Any, ...]]] = {
+    CreateStore: lambda c: (1, c.store_id),
+    SetKey: lambda c: (2, c.key, c.value, c.flags),
+    CasKey: lambda c: (3, c.key, c.value, c.flags, c.cas_index, c.adopt_lost),
+    DeleteKey: lambda c: (4, c.key),
+    DeleteKeyCas: lambda c: (5, c.key, c.cas_index),
+    DeleteTree: lambda c: (6, c.prefix),
+    LockKey: lambda c: (7, c.key, c.value, c.flags, c.session),
+    UnlockKey: lambda c: (8, c.key, c.value, c.flags, c.session),
+    CreateSession: lambda c: (9, *_session_fields(c)),
+    DestroySession: lambda c: (10, c.id),
+    RestoreStore: lambda c: (
         11,
-        lambda c: (list(map(session_fields, c.sessions)), list(map(entry_fields, c.entries))),
+        list(map(session_fields, c.sessions)),
+        list(map(entry_fields, c.entries)),
     ),
-    Txn: (12, lambda c: (list(map(_pack, c.ops)),)),
+    Txn: lambda c: (12, list(map(_pack, c.ops))),
     # Only inside a transaction, beside 2 to 8.
-    GetKey: (13, lambda c: (c.key, c.or_empty)),
-    GetTree: (14, lambda c: (c.prefix,)),
-    CheckIndex: (15, lambda c: (c.key, c.index)),
-    CheckSession: (16, lambda c: (c.key, c.session)),
-    CheckNotExists: (17, lambda c: (c.key,)),
-    ImpossibleOp: (18, lambda c: (c.why,)),
+    GetKey: lambda c: (13, c.key, c.or_empty),
+    GetTree: lambda c: (14, c.prefix),
+    CheckIndex: lambda c: (15, c.key, c.index),
+    CheckSession: lambda c: (16, c.key, c.session),
+    CheckNotExists: lambda c: (17, c.key),
+    ImpossibleOp: lambda c: (18, c.why),
 }
 
 # Writes of keys: commands, and operations of a transaction too.
