@@ -43,13 +43,15 @@ class Cast:
     async def until(self, what: str, happened: Callable[[], bool], within_s: float) -> float:
         """Wait until something has happened; return after how many seconds it had.
 
-        Raises Failed when it never does, or when a role fails meanwhile.
+        Raises Failed when it never does, with what each role last met with, or when a role fails
+        meanwhile.
         """
         for seconds in self._ticks(within_s):
             if happened():
                 return seconds
             await asyncio.sleep(TICK_S)
-        raise Failed(what, f"within {within_s:g} s", "not yet")
+        met = [f"{one.name} met {one.troubles[-1]}" for one in self._roles if one.troubles]
+        raise Failed(what, f"within {within_s:g} s", "; ".join(("not yet", *met)))
 
     async def keeps(self, what: str, so: Callable[[], bool], seconds: float) -> None:
         """Let that much time pass. Raises Failed when something is no longer so, as `until`."""

@@ -159,3 +159,18 @@ def test_trouble_of_a_role_ends_the_case() -> None:
     asyncio.run(wait(calm=False))
     with pytest.raises(Failed, match="GET k: 500"):
         asyncio.run(wait(calm=True))
+
+
+def test_what_never_happens_is_told_with_the_troubles() -> None:
+    """Whoever reads the failure sees what each role met with last."""
+
+    async def wait() -> None:
+        async with Cast(calm=False) as cast:
+            role = Role(Store(), "somebody")
+            cast.add(role, Role(Store(), "somebody without trouble"))
+            role.troubles += ["GET k: 500", "GET k: refused"]
+            await cast.until("rain", lambda: False, 0.0)
+
+    with pytest.raises(Failed) as failed:
+        asyncio.run(wait())
+    assert failed.value.got == "not yet; somebody met GET k: refused"
